@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The log backend: encodes an event once, as one datagram for the journal or one line for stderr.  Keeps undelivered datagrams in
+ * order, at most BUFFER_BYTES of them.  Never decides what is worth logging. */
+
+#include "log.h"
+
+#include "base.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define BUFFER_BYTES (4U << 20)
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+#define IDENTIFIER "thumbnaild"
+
+static const struct {
+        const char *name;
+        const char *message_id;
+        int priority;
+} events[_EV_MAX] = {
+#define X(symbol, name_, priority_, message_id_)                                                                                      \
+        [EV_##symbol] = { .name = (name_), .message_id = (message_id_), .priority = (priority_) },
+        LOG_EVENT_LIST(X)
+#undef X
+};
+
+static struct {
+        int fd;                   /* connected to the journal; -1: stderr only */
+        bool lost;
+        bool terminal;
+        GQueue waiting;           /* GBytes, oldest first */
+        size_t waiting_bytes;
+        uint64_t dropped;
+        void (*before)(void *);
+        void (*after)(void *);
+        void *userdata;
+} backend = { .fd = -1, .waiting = G_QUEUE_INIT };
+
+const char *log_event_name(enum log_event_id event)
+{
+        assert(event < _EV_MAX);
+        return events[event].name;
+}
+
+/* Characters that could forge a line or reorder it on a terminal: C0, DEL, C1, and the bidirectional controls of UAX #9. */
+static bool character_is_safe(gunichar c)
+{
+        return c >= 0x20 && !(c >= 0x7f && c < 0xa0) && c != 0x61c && c != 0x200e && c != 0x200f && !(c >= 0x2028 && c <= 0x202e) &&
+               !(c >= 0x2066 && c <= 0x2069) && c != 0xfeff;
+}
+
+char *log_escape(const char *text)
+{
+        GString *out = g_string_sized_new(strlen(text) + 16);
+
+        while (*text) {
+                gunichar c = g_utf8_get_char_validated(text, -1);
+
+                if (c == (gunichar)-1 || c == (gunichar)-2) {
+                        g_string_append_printf(out, "\\x%02x", (unsigned char)*text++);
+                        continue;
+                }
+                if (character_is_safe(c))
+                        g_string_append_unichar(out, c);
+                else if (c < 0x80)
+                        g_string_append_printf(out, "\\x%02x", (unsigned)c);
+                else
+                        g_string_append_printf(out, "\\u{%04x}", (unsigned)c);
+                text = g_utf8_next_char(text);
+        }
+        return g_string_free(out, FALSE);
+}
+
+int log_connect(void)
+{
+        static const struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = JOURNAL_SOCKET };
+        _cleanup_(fd_closep) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        int size = 8 << 20;
+
+        if (fd < 0)
+                return neg_errno();
+        if (connect(fd, (const struct sockaddr *)&address, sizeof address) < 0)
+                return neg_errno();
+        if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) < 0)
+                (void) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+        return fd_steal(&fd);
+}
+
+void log_open(int journal_fd)
+{
+        (void) fd_close(backend.fd);
+        backend.fd = journal_fd;
+        backend.lost = false;
+        backend.terminal = isatty(STDERR_FILENO) == 1;
+}
+
+int log_fd(void)
+{
+        return backend.fd;
+}
+
+bool log_pending(void)
+{
+        return backend.fd >= 0 && !g_queue_is_empty(&backend.waiting);
+}
+
+bool log_lost(void)
+{
+        return backend.lost;
+}
+
+void log_set_stderr_hooks(void (*before)(void *), void (*after)(void *), void *userdata)
+{
+        backend.before = before;
+        backend.after = after;
+        backend.userdata = userdata;
+}
+
+/* Returns 1 when sent (or beyond sending), 0 when it has to wait. */
+static int send_now(const void *data, size_t size)
+{
+        ssize_t n = send(backend.fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n >= 0)
+                return 1;
+        if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS)
+                return 0;
+        if (errno == ECONNREFUSED || errno == ENOTCONN || errno == ECONNRESET || errno == EPIPE) {
+                backend.lost = true;
+                return 0;
+        }
+        backend.dropped++;
+        return 1;
+}
+
+static void append_field(GString *out, const char *key, const char *value)
+{
+        size_t length = strlen(value);
+
+        g_string_append(out, key);
+        if (!memchr(value, '\n', length)) {
+                g_string_append_printf(out, "=%s\n", value);
+                return;
+        }
+
+        uint64_t little = GUINT64_TO_LE((uint64_t)length);
+
+        g_string_append_c(out, '\n');
+        g_string_append_len(out, (const char *)&little, sizeof little);
+        g_string_append_len(out, value, (gssize)length);
+        g_string_append_c(out, '\n');
+}
+
+static GString *encode(enum log_event_id event, const struct log_field *fields, size_t n_fields, const char *sentence)
+{
+        GString *out = g_string_sized_new(512);
+
+        append_field(out, "MESSAGE", sentence);
+        g_string_append_printf(out, "PRIORITY=%d\nSYSLOG_IDENTIFIER=" IDENTIFIER "\nMESSAGE_ID=%s\nTHUMBNAILD_EVENT=%s\n",
+                               events[event].priority, events[event].message_id, events[event].name);
+        for (size_t i = 0; i < n_fields; i++) {
+                char key[64], number[24];
+
+                (void) snprintf(key, sizeof key, "THUMBNAILD_%s", fields[i].key);
+                if (fields[i].is_number) {
+                        (void) snprintf(number, sizeof number, "%" PRIu64, fields[i].num);
+                        append_field(out, key, number);
+                } else if (fields[i].str) {
+                        append_field(out, key, fields[i].str);
+                }
+        }
+        return out;
+}
+
+static void to_stderr(enum log_event_id event, const char *sentence)
+{
+        g_autofree char *line = g_strdup_printf("%s: %s\n", events[event].name, sentence);
+        size_t length = strlen(line), done = 0;
+
+        if (backend.before)
+                backend.before(backend.userdata);
+        while (done < length) { /* a full pipe must not stop us: what does not go out is lost */
+                ssize_t n = write(STDERR_FILENO, line + done, length - done);
+
+                if (n <= 0 && errno != EINTR)
+                        break;
+                if (n > 0)
+                        done += (size_t)n;
+        }
+        if (backend.after)
+                backend.after(backend.userdata);
+}
+
+void log_flush(void)
+{
+        while (log_pending()) {
+                GBytes *bytes = (GBytes *)g_queue_peek_head(&backend.waiting);
+                size_t size;
+                const void *data = g_bytes_get_data(bytes, &size);
+
+                if (!send_now(data, size))
+                        return;
+                (void) g_queue_pop_head(&backend.waiting);
+                backend.waiting_bytes -= size;
+                g_bytes_unref(bytes);
+        }
+
+        uint64_t dropped = backend.dropped;
+
+        backend.dropped = 0;
+        if (dropped > 0)
+                log_event(EV_DROPPED, FIELDS(F_NUM(COUNT, dropped)), "%" PRIu64 " lines of the log were dropped because the journal did not take them",
+                          dropped);
+}
+
+static void to_journal(GString *datagram)
+{
+        size_t size = datagram->len;
+        GBytes *bytes = g_string_free_to_bytes(datagram);
+
+        if (g_queue_is_empty(&backend.waiting) && send_now(g_bytes_get_data(bytes, NULL), size)) {
+                g_bytes_unref(bytes);
+                return;
+        }
+        if (backend.waiting_bytes + size > BUFFER_BYTES) {
+                backend.dropped++;
+                g_bytes_unref(bytes);
+                return;
+        }
+        backend.waiting_bytes += size;
+        g_queue_push_tail(&backend.waiting, bytes);
+}
+
+void log_event_fields(enum log_event_id event, const struct log_field *fields, size_t n_fields, const char *format, ...)
+{
+        g_autofree char *raw = NULL;
+        va_list ap;
+
+        assert(event < _EV_MAX);
+        va_start(ap, format);
+        raw = g_strdup_vprintf(format, ap);
+        va_end(ap);
+
+        g_autofree char *sentence = log_escape(raw);
+
+        if (backend.fd < 0 || backend.terminal)
+                to_stderr(event, sentence);
+        if (backend.fd >= 0) {
+                if (event != EV_DROPPED)
+                        log_flush();
+                to_journal(encode(event, fields, n_fields, sentence));
+        }
+}
+
+void log_close(void)
+{
+        log_flush();
+        g_queue_clear_full(&backend.waiting, (GDestroyNotify)g_bytes_unref);
+        backend.waiting_bytes = 0;
+        backend.fd = fd_close(backend.fd);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* One input, every size: the only place of the two programs that uses libvips. */
+
+#include "wire.h"
+
+/* Start the library with everything off that a sandbox would not allow: JIT, caches, untrusted loaders that no configuration asks
+ * for, own threads beyond need.  Then find out by trying it which formats can be read and written, and fill those fields and the
+ * engine's name in *@ret.  Call before the sandbox is entered.  Returns 0 or a negative errno. */
+int render_init(struct wire_hello *ret);
+
+/* Make all outputs of @request from @input_fd into @output_fds (empty, writable, one per wire_spec), all borrowed, and make them
+ * ready to be published (written in full; durability is the supervisor's).  Decodes once.  Fills *@ret completely but for head and
+ * job; what goes wrong with the picture is its reason, not an error of the function. */
+void render(const struct wire_render *request, int input_fd, const int *output_fds, struct wire_reply *ret);
