@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the documents, the packaging and the shipped configuration say, compared with what the code says.
+
+Needs a build: its folder is $THUMBNAILD_BUILD, else build/.
+"""
+
+import os
+import re
+import struct
+import subprocess
+import zlib
+from pathlib import Path
+
+import pytest
+
+TREE = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("THUMBNAILD_BUILD", TREE / "build")).resolve()
+DAEMON = BUILD / "thumbnaild"
+
+README = (TREE / "README.md").read_text()
+MESON = (TREE / "meson.build").read_text()
+CATALOG = (TREE / "systemd/thumbnaild.catalog").read_text()
+PAGE_8 = (TREE / "daemon/thumbnaild.8").read_text()
+PAGE_5 = (TREE / "conf/thumbnaild.conf.5").read_text()
+DEFAULT_CONFIGURATION = (TREE / "conf/thumbnaild.conf").read_text()
+
+
+def run(*command, **kwargs):
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, **kwargs)
+
+
+def check_config(path):
+    return run(DAEMON, "--check-config", "--config", path)
+
+
+# --- dependencies: README, meson.build and systemd/set-up ---
+
+
+def dependency_rows():
+    table = README.split("## Dependencies")[1].split("## ")[0]
+    rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| `")]
+    assert rows
+    return [tuple(re.findall(r"`([^`]+)`", cell) for cell in row) for row in rows]
+
+
+def test_packages_of_readme_are_those_of_set_up():
+    listed = run(TREE / "systemd/set-up", "--list-packages").stdout.split()
+    assert sorted(name for packages, _ in dependency_rows() for name in packages) == sorted(listed)
+
+
+def test_codecs_of_readme_are_those_of_set_up():
+    script = (TREE / "systemd/set-up").read_text()
+    codecs = re.search(r"^codecs=\((.*)\)$", script, re.MULTILINE).group(1).split()
+    assert codecs and all(f"`{name}`" in README for name in codecs)
+
+
+def test_libraries_of_readme_are_those_of_meson():
+    asked = set(re.findall(r"(?:\bdependency|find_library)\('([^']+)'", MESON)) - {"threads"}
+    assert {name for _, names in dependency_rows() for name in names} == asked
+
+
+# --- events and reasons: the code, the catalog and the manual page ---
+
+
+def events():
+    text = (TREE / "daemon/common/log-events.h").read_text()
+    found = re.findall(r'X\(\w+,\s*"([a-z-]+)",\s*LOG_\w+,\s*"([0-9a-f]{32})"\)', text)
+    assert len(found) == len(re.findall(r"^\s+X\(", text, re.MULTILINE)) >= 20
+    return dict(found)
+
+
+def reasons():
+    text = (TREE / "daemon/common/reason.h").read_text()
+    return {token: kind for token, kind in re.findall(r'X\(\w+,\s*"([a-z-]+)",\s*(\w+),', text)}
+
+
+def catalog():
+    parts = re.split(r"^-- ([0-9a-f]{32})$", CATALOG, flags=re.MULTILINE)[1:]
+    ids, bodies = parts[::2], parts[1::2]
+    assert len(set(ids)) == len(ids)
+    return dict(zip(ids, bodies))
+
+
+def test_every_event_is_explained_and_nothing_else():
+    assert set(catalog()) == set(events().values())
+
+
+@pytest.mark.parametrize("event", events())
+def test_explanation_has_its_parts(event):
+    head, _, body = catalog()[events()[event]].strip().partition("\n\n")
+    keys = [line.split(":")[0] for line in head.splitlines()]
+    assert keys == ["Subject", "Defined-By", "Documentation"]
+    assert len(body.split()) >= 10
+    assert max(map(len, body.splitlines())) <= 80
+
+
+def explained(event):
+    return set(re.findall(r"^([a-z-]+)  +\S", catalog()[events()[event]], re.MULTILINE))
+
+
+@pytest.mark.parametrize("token,kind", reasons().items())
+def test_reason_is_explained_where_it_is_logged(token, kind):
+    assert len(reasons()) >= 20
+    for event in {"PERMANENT": ["failed"], "PASSING": ["failed", "retry"], "WAITING": ["waiting"]}[kind]:
+        assert token in explained(event)
+    assert f".It Cm {token}\n" in PAGE_8
+
+
+@pytest.mark.parametrize("event", ["failed", "retry", "waiting", "paused"])
+def test_explained_reasons_exist(event):
+    assert explained(event) <= set(reasons())
+
+
+@pytest.mark.parametrize("event", events())
+def test_event_is_in_the_manual(event):
+    assert re.search(rf"^\.It Cm (?:[a-z-]+ , )*{event}(?: , [a-z-]+)*$", PAGE_8, re.MULTILINE)
+
+
+def test_fields_of_the_catalog_are_in_the_manual():
+    for field in set(re.findall(r"@([A-Z_]+)@", CATALOG)):
+        assert f".It Va {field}\n" in PAGE_8
+
+
+def test_journal_reads_the_catalog(tmp_path):
+    place = tmp_path / "usr/lib/systemd/catalog"
+    place.mkdir(parents=True)
+    (tmp_path / "var/lib/systemd/catalog").mkdir(parents=True)
+    (place / "thumbnaild.catalog").write_text(CATALOG)
+    update = run("journalctl", f"--root={tmp_path}", "--update-catalog")
+    assert update.returncode == 0, update.stderr
+    listed = run("journalctl", f"--root={tmp_path}", "--list-catalog").stdout
+    assert {line.split()[0] for line in listed.splitlines()} == set(events().values())
+
+
+# --- manual pages ---
+
+
+@pytest.mark.parametrize("page", ["daemon/thumbnaild.8", "conf/thumbnaild.conf.5"])
+def test_manual_page_is_clean(page):
+    lint = run("mandoc", "-T", "lint", TREE / page)
+    # Which other pages this machine has is not ours to say.
+    found = [line for line in (lint.stdout + lint.stderr).splitlines() if "mandoc.db" not in line and "referenced manual not found" not in line]
+    assert found == []
+
+
+def options_of_help():
+    text = run(DAEMON, "--help").stdout
+    found = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
+    assert {"--config", "--inbox", "--outbox", "--once"} <= found
+    return found
+
+
+def test_options_are_in_the_manual():
+    for option in options_of_help():
+        assert f"Fl {option[1:]}" in PAGE_8.replace("\\-", "-"), option
+
+
+def test_options_are_completed(tmp_path):
+    script = f"""source {TREE}/conf/thumbnaild.bash-completion
+    COMP_WORDS=(thumbnaild --) COMP_CWORD=1; _thumbnaild; printf '%s\\n' "${{COMPREPLY[@]}}" """
+    assert set(run("bash", "-c", script).stdout.split()) == options_of_help()
+
+
+def test_formats_are_completed():
+    script = f"""source {TREE}/conf/thumbnaild.bash-completion
+    COMP_WORDS=(thumbnaild --format = p) COMP_CWORD=3; _thumbnaild; printf '%s\\n' "${{COMPREPLY[@]}}" """
+    assert run("bash", "-c", script).stdout.split() == ["png"]
+
+
+# --- configuration: the key tables, the manual page, the shipped file and the examples ---
+
+
+def key_tables():
+    text = (TREE / "daemon/supervisor/config.c").read_text()
+    tables = {
+        name: dict(re.findall(r'\{ "(\w+)", (KEY_\w+)', body))
+        for name, body in re.findall(r"struct key (\w+)_keys\[\] = \{(.*?)^\};", text, re.MULTILINE | re.DOTALL)
+    }
+    assert set(tables) == {"root", "preset", "folder", "limit"}
+    return tables
+
+
+SECTIONS = {"root": "The daemon", "preset": "Presets", "folder": "Folders", "limit": "Limits"}
+
+
+def items(table):
+    section = PAGE_5.split(f".Ss {SECTIONS[table]}\n")[1].split("\n.S")[0]
+    return dict(re.findall(r"^\.It Cm (\w+) No = Ar \w+\n(.*?)(?=^\.It|^\.El)", section, re.MULTILINE | re.DOTALL))
+
+
+@pytest.mark.parametrize("table", SECTIONS)
+def test_keys_are_in_the_manual(table):
+    assert set(items(table)) == set(key_tables()[table])
+
+
+@pytest.mark.parametrize("table", SECTIONS)
+def test_keys_to_come_are_marked(table):
+    for key, kind in key_tables()[table].items():
+        if kind == "KEY_NOT_YET":
+            assert items(table)[key].startswith(".Em Coming .\n"), key
+
+
+def test_choices_are_in_the_manual():
+    text = (TREE / "daemon/supervisor/config.c").read_text()
+    for body in re.findall(r"struct key_choice \w+\[\] = \{(.*?)\};", text, re.DOTALL):
+        for choice in re.findall(r'\{ "(\w+)"', body):
+            assert re.search(rf'Qq (?:"?\w+"? , Qq )*{choice}\b', PAGE_5), choice
+
+
+def test_formats_are_in_the_manual():
+    text = (TREE / "daemon/common/format.h").read_text()
+    for name in re.findall(r'X\([A-Z0-9]+,\s*"(\w+)"', text):
+        assert re.search(rf"Qq {name}\b", PAGE_5), name
+
+
+def test_shipped_configuration_is_right():
+    checked = check_config(TREE / "conf/thumbnaild.conf")
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+def test_shipped_defaults_are_right(tmp_path):
+    """Everything that the shipped file shows in comments can be switched on."""
+    on = re.sub(r"^(\s*)// (?=, \{|\w+ = .*;$)", r"\1", DEFAULT_CONFIGURATION, flags=re.MULTILINE)
+    assert on.count(" = ") == DEFAULT_CONFIGURATION.count(" = ") and len(on) < len(DEFAULT_CONFIGURATION) - 30
+    (tmp_path / "all.conf").write_text(on)
+    checked = check_config(tmp_path / "all.conf")
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+def example_configurations():
+    blocks = re.findall(r"<!-- configuration -->\n```\n(.*?)```", README, re.DOTALL)
+    assert blocks
+    literal = re.findall(r"^\.Bd -literal -offset indent\n(.*?)^\.Ed", PAGE_5, re.MULTILINE | re.DOTALL)
+    assert literal
+    return blocks + literal
+
+
+@pytest.mark.parametrize("number", range(len(example_configurations())))
+def test_example_configuration_is_right(tmp_path, number):
+    (tmp_path / "example.conf").write_text(example_configurations()[number])
+    checked = check_config(tmp_path / "example.conf")
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+# --- README ---
+
+
+def picture(width, height):
+    """A PNG with a gradient."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + bytes(v for x in range(width) for v in (x & 255, y & 255, 128)) for y in range(height))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def tested_examples():
+    found = re.findall(r"<!-- tested -->\n```console\n(.*?)```", README, re.DOTALL)
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("number", range(len(tested_examples())))
+def test_example_of_readme(tmp_path, number):
+    (tmp_path / "holiday.png").write_bytes(picture(640, 480))
+    environment = os.environ | {"PATH": f"{BUILD}:{os.environ['PATH']}"}
+    for step in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", tested_examples()[number], re.MULTILINE):
+        command, output = step
+        done = run("bash", "-c", command, cwd=tmp_path, env=environment)
+        assert (done.returncode, done.stdout) == (0, output), f"{command}: {done.stderr}"
+
+
+def test_links_of_readme_lead_somewhere():
+    links = re.findall(r"\]\(([^)]+)\)", README)
+    assert links and all((TREE / link).exists() for link in links)
+
+
+def test_folders_of_readme_exist():
+    for cell in re.findall(r"^\| ((?:`[a-z/]+`(?:, )?)+) \|", README.split("| folder |")[1].split("\n\n")[0], re.MULTILINE):
+        for name in re.findall(r"`([^`]+)`", cell):
+            assert (TREE / name).is_dir(), name
+
+
+# --- packaging ---
+
+
+@pytest.mark.parametrize("unit", ["thumbnaild.service", "thumbnaild@.service"])
+def test_unit_is_locked_up(unit):
+    scored = run("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=10", BUILD / unit)
+    assert scored.returncode == 0, scored.stdout + scored.stderr
+    assert not re.search(r"@[A-Z]+@", (BUILD / unit).read_text())
+
+
+def test_stop_of_the_unit_is_longer_than_the_daemons():
+    unit = (TREE / "systemd/thumbnaild.service.in").read_text()
+    default = int(re.search(r"c->stop_seconds = (\d+)", (TREE / "daemon/supervisor/config.c").read_text()).group(1))
+    assert default < int(re.search(r"^TimeoutStopSec=(\d+)s$", unit, re.MULTILINE).group(1)) <= default + 15
