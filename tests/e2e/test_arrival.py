@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""However files arrive: moved, copied, linked, in trees, slowly, over each other.  What is made is what they are in the end."""
+
+import os
+import shutil
+import subprocess
+
+import pictures
+import pytest
+
+SMALL = dict(width=120, height=90)
+
+
+@pytest.fixture(scope="module")
+def one(shared):
+    return shared.start("-i", shared.inbox, "-o", shared.outbox, "-w", "2")
+
+
+def fresh(one, request):
+    """A folder of the test's own, watched already."""
+    folder = one.folders.inbox / request.node.name.replace("[", "-").strip("]")
+    folder.mkdir()
+    (folder / "first.jpg").write_bytes(pictures.encoded(**SMALL))
+    one.wait_event("made", relative(one, folder / "first.jpg"))
+    return folder
+
+
+def relative(one, path):
+    return os.fsencode(path.relative_to(one.folders.inbox))
+
+
+def tree(root, folders=6, files=4):
+    """Pictures at several depths; returns their paths below `root`."""
+    made = []
+    for i in range(folders):
+        folder = root / f"a{i}" / "b" / "c"
+        folder.mkdir(parents=True)
+        for j in range(files):
+            for at in (folder, folder.parent.parent):
+                (at / f"{j}.jpg").write_bytes(pictures.encoded(**SMALL))
+                made.append((at / f"{j}.jpg").relative_to(root))
+    return made
+
+
+def assert_all_made(one, root, names):
+    one.wait_made(*[relative(one, root / name) for name in names])
+    for name in names:
+        assert os.path.exists(one.folders.thumbnail(relative(one, root / name))), name
+
+
+@pytest.mark.parametrize("how", ["mv", "cp -r", "cp -al", "rsync -a", "tar", "written"])
+def test_trees(one, request, how):
+    """A watch that is set when a folder's creation is seen misses what is in it already."""
+    root = fresh(one, request) / "tree"
+    staged = one.folders.staging / request.node.name
+    names = tree(root if how == "written" else staged)
+    if how == "mv":
+        os.rename(staged, root)
+    elif how == "tar":
+        root.mkdir()
+        with subprocess.Popen(["tar", "-C", staged, "-c", "."], stdout=subprocess.PIPE) as packed:
+            subprocess.run(["tar", "-C", root, "-x"], stdin=packed.stdout, check=True)
+        assert packed.returncode == 0
+    elif how == "rsync -a":
+        subprocess.run(["rsync", "-a", f"{staged}/", root], check=True)
+    elif how != "written":
+        subprocess.run([*how.split(), staged, root], check=True)
+    assert_all_made(one, root, names)
+
+
+def test_the_tree_is_mirrored(one, request):
+    folder = fresh(one, request)
+    (folder / "x" / "y").mkdir(parents=True)
+    (folder / "x" / "y" / "z.jpg").write_bytes(pictures.encoded(**SMALL))
+    one.wait_made(relative(one, folder / "x" / "y" / "z.jpg"))
+    assert (one.folders.outbox / folder.name / "x" / "y" / "z.jpg.256.jpg").exists()
+
+
+def test_a_folder_that_moves_is_followed(one, request):
+    folder = fresh(one, request)
+    (folder / "old").mkdir()
+    (folder / "old" / "a.jpg").write_bytes(pictures.encoded(**SMALL))
+    one.wait_made(relative(one, folder / "old" / "a.jpg"))
+    os.rename(folder / "old", folder / "new")
+    one.wait_made(relative(one, folder / "new" / "a.jpg"))
+    (folder / "new" / "b.jpg").write_bytes(pictures.encoded(**SMALL))
+    one.wait_made(relative(one, folder / "new" / "b.jpg"))
+    assert not one.events("made", relative(one, folder / "old" / "b.jpg"))
+
+
+def hard_link(source, target):
+    os.link(source, target)
+
+
+def unnamed_then_linked(source, target):
+    fd = os.open(target.parent, os.O_TMPFILE | os.O_RDWR, 0o644)
+    with os.fdopen(fd, "wb") as file:
+        file.write(source.read_bytes())
+        file.flush()
+        os.link(f"/proc/self/fd/{fd}", target, src_dir_fd=fd)  # naming any folder makes Python call linkat(2), which follows
+
+
+def temporary_then_renamed(source, target):
+    part = target.with_name(f".{target.name}.Xa3fQ1")
+    shutil.copyfile(source, part)
+    os.rename(part, target)
+
+
+def copied_with_time(source, target):
+    shutil.copy2(source, target)
+
+
+@pytest.mark.parametrize("arrive", [shutil.copyfile, copied_with_time, os.rename, hard_link, unnamed_then_linked, temporary_then_renamed])
+def test_single_files(one, request, arrive):
+    folder = fresh(one, request)
+    source = one.folders.staging / request.node.name
+    source.write_bytes(pictures.encoded(**SMALL))
+    arrive(source, folder / "a.jpg")
+    one.wait_made(relative(one, folder / "a.jpg"))
+
+
+def test_a_file_being_written_is_waited_for(one, request):
+    """Open for writing and already whole: nobody can know whether more comes, so it is made when it is closed, and once."""
+    path = fresh(one, request) / "slow.jpg"
+    name = relative(one, path)
+    with path.open("wb") as file:
+        file.write(pictures.encoded(**SMALL))
+        file.flush()
+        waiting = one.wait_event("waiting", name)
+        assert waiting.text("REASON") == "being-written"
+        (path.parent / "behind.jpg").write_bytes(pictures.encoded(**SMALL))
+        one.wait_made(relative(one, path.parent / "behind.jpg"))
+        assert not one.events("made", name)
+    one.wait_made(name)
+
+
+def test_a_half_written_file_is_made_as_what_it_becomes(one, request):
+    """Opened and closed twice, as an interrupted upload is that goes on."""
+    path = fresh(one, request) / "resumed.png"
+    data = pictures.encoded("PNG", 300, 200, seed=1)
+    path.write_bytes(data[: len(data) // 2])
+    with path.open("ab") as file:
+        file.write(data[len(data) // 2 :])
+    one.wait_event("made", relative(one, path))
+    picture = pictures.open_checked(one.folders.thumbnail(relative(one, path)), "JPEG")
+    assert pictures.psnr(picture, pictures.noise(300, 200, 1).resize(picture.size, pictures.LANCZOS)) > 20
+
+
+def test_the_last_of_many_versions_stands(one, request):
+    path = fresh(one, request) / "busy.png"
+    for width in range(100, 131):
+        path.write_bytes(pictures.encoded("PNG", width, 60))
+    name = relative(one, path)
+    one.wait(
+        lambda: any(record.number("WIDTH") == 130 for record in one.events("made", name)),
+        "the last version made",
+    )
+    assert pictures.open_checked(one.folders.thumbnail(name), "JPEG").size == (130, 60)
+
+
+def test_a_version_behind_a_running_job_is_not_lost(folders):
+    """Replaced while a worker has it: what is published in the end is the second."""
+    daemon = folders.start("-i", folders.inbox, "-o", folders.outbox, "-w", "1")
+    (worker,) = daemon.workers()
+    daemon.pause(worker)
+    folders.drop("a.png", pictures.encoded("PNG", 100, 50))
+    daemon.wait_busy()
+    folders.drop("a.png", pictures.encoded("PNG", 50, 100))
+    daemon.resume(worker)
+    daemon.wait(lambda: any(r.number("HEIGHT") == 100 for r in daemon.events("made", "a.png")), "the second version made")
+    assert pictures.open_checked(folders.thumbnail("a.png"), "JPEG").size == (50, 100)
+
+
+@pytest.mark.parametrize("name", [".hidden.jpg", "a.jpg.part", "b.tmp", "c.crdownload", "Thumbs.db", "._d.jpg", "~$e.jpg"])
+def test_partial_and_system_files_are_none_of_our_business(one, name):
+    one.folders.drop(name, pictures.encoded(**SMALL))
+    one.folders.drop(f"behind-{name.strip('.')}.jpg", pictures.encoded(**SMALL))
+    one.wait_made(f"behind-{name.strip('.')}.jpg")
+    assert not one.events(file=name)
+    assert not os.path.exists(one.folders.thumbnail(name))
+
+
+def test_a_file_that_goes_away_is_no_failure(folders):
+    daemon = folders.start("-i", folders.inbox, "-o", folders.outbox, "-w", "1")
+    (worker,) = daemon.workers()
+    daemon.pause(worker)
+    for i in range(5):
+        folders.drop(f"{i}.jpg", pictures.encoded(**SMALL))
+    daemon.wait_busy()
+    for i in range(5):
+        os.unlink(folders.path(f"{i}.jpg"))
+    daemon.resume(worker)
+    folders.drop("behind.jpg", pictures.encoded(**SMALL))
+    daemon.wait_made("behind.jpg")
+    assert not daemon.events("failed")

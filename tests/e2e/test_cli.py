@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command line: what it prints, what it exits with, and --once."""
+
+import errno
+import os
+import pty
+import signal
+import subprocess
+
+import pictures
+import pytest
+from daemon import ENVIRONMENT, PROGRAM
+
+SMALL = dict(width=120, height=90)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--nosuch"],
+        ["-i", "/tmp"],
+        ["-o", "/tmp"],
+        ["-c", "/etc/x.conf", "-i", "/tmp", "-o", "/var/tmp"],
+        ["-i", "/tmp", "-o", "/var/tmp", "-s", "0"],
+        ["-i", "/tmp", "-o", "/var/tmp", "-s", "axb"],
+        ["-i", "/tmp", "-o", "/var/tmp", "-s", "10x"],
+        ["-i", "/tmp", "-o", "/var/tmp", "-s", "10x10x10"],
+        ["-i", "/tmp", "-o", "/var/tmp", "-s", "-5"],
+        ["-i", "/tmp", "-o", "/var/tmp", "-s", "99999999999"],
+        ["-i", "/tmp", "-o", "/var/tmp", "-f", "bmp"],
+        ["-s", "128"],
+        ["-w", "many"],
+        ["-w", "-1"],
+        ["-w"],
+        ["picture.jpg"],
+    ],
+    ids=" ".join,
+)
+def test_usage(shared, arguments):
+    done = shared.run(*arguments)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert done.stderr.startswith("thumbnaild: ") or PROGRAM.name in done.stderr.splitlines()[0]
+    assert "--help" in done.stderr
+
+
+def test_version(shared):
+    done = shared.run("--version")
+    assert done.returncode == 0 and done.stdout.startswith("thumbnaild ") and done.stderr == ""
+
+
+def test_help_names_every_option(shared):
+    done = shared.run("--help")
+    assert done.returncode == 0 and done.stderr == ""
+    for option in "--config --inbox --outbox --size --format --workers --once --check-config --version --help".split():
+        assert option in done.stdout
+    assert all(len(line) <= 100 for line in done.stdout.splitlines())
+
+
+# --once
+
+
+def test_once_makes_what_is_there_and_ends(folders):
+    for i in range(5):
+        folders.drop(f"{i}.jpg", pictures.encoded(**SMALL))
+    done, records = folders.once()
+    assert done.returncode == 0, done.stderr
+    assert len(folders.thumbnails()) == 5
+    assert len([record for record in records if record.event == "made"]) == 5
+    assert "\r" not in done.stderr and "\x1b" not in done.stderr, "no bar where nobody looks"
+
+
+def test_once_over_an_empty_inbox(folders):
+    assert folders.once()[0].returncode == 0
+
+
+def test_once_with_a_failed_file(folders):
+    folders.drop("good.jpg", pictures.encoded(**SMALL))
+    folders.drop("bad.jpg", b"Hello")
+    done, _ = folders.once()
+    assert done.returncode == 1
+    assert folders.thumbnails() == [b"good.jpg.256.jpg"]
+    assert folders.once()[0].returncode == 1, "failed earlier is failed still"
+
+
+def test_once_with_a_file_that_is_no_picture(folders):
+    folders.drop("notes.txt", b"Hello")
+    assert folders.once()[0].returncode == 0
+
+
+def test_once_waits_for_a_file_that_is_being_written(folders):
+    """Closed while it waits, it is made."""
+    with open(folders.path("slow.jpg"), "wb") as file:
+        file.write(pictures.encoded(**SMALL))
+        file.flush()
+        since = len(folders.journal.records)
+        running = subprocess.Popen([PROGRAM, "-1", "-i", folders.inbox, "-o", folders.outbox], env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+        folders.watcher.wait(
+            lambda: any(r.matches("waiting", "slow.jpg", reason="being-written") for r in folders.journal.records[since:]), "waiting"
+        )
+    assert running.wait(60) == 0
+    assert folders.thumbnails() == [b"slow.jpg.256.jpg"]
+
+
+def test_once_interrupted(folders):
+    """With a file that stays open it has something to wait for."""
+    with open(folders.path("slow.jpg"), "wb") as file:
+        file.write(pictures.encoded(**SMALL))
+        file.flush()
+        since = len(folders.journal.records)
+        running = subprocess.Popen([PROGRAM, "-1", "-i", folders.inbox, "-o", folders.outbox], env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+        folders.watcher.wait(lambda: any(r.matches("waiting", "slow.jpg") for r in folders.journal.records[since:]), "waiting")
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(60) == 75
+
+
+def on_a_terminal(arguments):
+    """Its exit status and all it wrote to a terminal on stderr."""
+    ours, theirs = pty.openpty()
+    running = subprocess.Popen(arguments, env=ENVIRONMENT | {"TERM": "xterm"}, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    written = b""
+    while True:
+        try:
+            read = os.read(ours, 65536)
+        except OSError as error:
+            assert error.errno == errno.EIO  # how Linux says that the other side was closed
+            break
+        if not read:
+            break
+        written += read
+    os.close(ours)
+    return running.wait(60), written.decode(errors="backslashreplace")
+
+
+def test_once_draws_a_bar_on_a_terminal(folders):
+    for i in range(30):
+        folders.drop(f"{i}.jpg", pictures.encoded())
+    status, written = on_a_terminal([PROGRAM, "--once", "-i", folders.inbox, "-o", folders.outbox])
+    assert status == 0, written
+    assert "\r" in written and "30" in written, written
+    assert len(folders.thumbnails()) == 30
+
+
+def test_on_a_terminal_lines_go_there_as_well(folders):
+    folders.drop("a\x1b[31m.jpg", b"not a picture")
+    status, written = on_a_terminal([PROGRAM, "--once", "-i", folders.inbox, "-o", folders.outbox])
+    assert status == 1
+    assert "failed: " in written and "\x1b[31m" not in written, "a name does not reach the terminal raw"
+
+
+def test_without_a_journal_lines_go_to_stderr(folders):
+    folders.drop("a.jpg", pictures.encoded(**SMALL))
+    folders.drop("bad.jpg", b"Hello")
+    no_journal = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /run && exec "$@"', "sh"]
+    done = folders.run("--once", "-i", folders.inbox, "-o", folders.outbox, prefix=no_journal)
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert any(line.startswith("made: ") and "a.jpg" in line for line in lines), done.stderr
+    assert any(line.startswith("failed: ") and "bad.jpg" in line for line in lines), done.stderr
+    assert any(line.startswith("ready: ") for line in lines), done.stderr
+
+
+# Folders
+
+
+def test_an_inbox_that_is_not_there(folders):
+    done = folders.run("-i", folders.root / "nosuch", "-o", folders.outbox)
+    assert done.returncode == 73 and "nosuch" in done.stderr
+
+
+def test_an_inbox_that_is_no_folder(folders):
+    (folders.root / "file").write_bytes(b"")
+    done = folders.run("-i", folders.root / "file", "-o", folders.outbox)
+    assert done.returncode == 73 and "file" in done.stderr
+
+
+def test_an_outbox_is_made_if_its_parent_exists(folders):
+    folders.outbox.rmdir()
+    folders.drop("a.jpg", pictures.encoded(**SMALL))
+    assert folders.once()[0].returncode == 0
+    assert folders.thumbnails() == [b"a.jpg.256.jpg"]
+
+
+def test_an_outbox_without_a_parent(folders):
+    done = folders.run("--once", "-i", folders.inbox, "-o", folders.root / "no" / "such")
+    assert done.returncode == 73 and "such" in done.stderr
+    assert not (folders.root / "no").exists()
+
+
+def test_no_folder_of_a_configuration_can_be_used(folders):
+    path = folders.config()
+    os.rename(folders.inbox, folders.root / "elsewhere")
+    done = folders.run("-c", path)
+    assert done.returncode == 73 and str(folders.inbox) in done.stderr
+
+
+def test_relative_folders_of_the_command_line(folders):
+    folders.drop("a.jpg", pictures.encoded(**SMALL))
+    done = subprocess.run(
+        [PROGRAM, "--once", "-i", "inbox", "-o", "./outbox/"], cwd=folders.root, env=ENVIRONMENT, capture_output=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert folders.thumbnails() == [b"a.jpg.256.jpg"]
+
+
+def test_roots_may_be_symlinks(folders):
+    folders.drop("a.jpg", pictures.encoded(**SMALL))
+    (folders.root / "in").symlink_to(folders.inbox)
+    (folders.root / "out").symlink_to(folders.outbox)
+    assert folders.once("-i", folders.root / "in", "-o", folders.root / "out")[0].returncode == 0
+    assert folders.thumbnails() == [b"a.jpg.256.jpg"]
+
+
+def test_an_outbox_below_the_inbox_is_left_out(folders):
+    """Thumbnails of thumbnails of thumbnails would never end."""
+    outbox = folders.inbox / "thumbs"
+    (folders.inbox / "sub").mkdir()
+    daemon = folders.start("-i", folders.inbox, "-o", outbox)
+    folders.drop("a.jpg", pictures.encoded(**SMALL))
+    folders.drop("sub/b.jpg", pictures.encoded(**SMALL))
+    daemon.wait_made("a.jpg", "sub/b.jpg")
+    daemon.stop()
+    assert folders.listing(outbox) == [b"a.jpg.256.jpg", b"sub/b.jpg.256.jpg"]
+    done, records = folders.once("-i", folders.inbox, "-o", outbox)
+    assert done.returncode == 0 and not [r for r in records if r.event == "made"]
+    assert len(folders.listing(outbox)) == 2
+
+
+@pytest.mark.parametrize("how", ["same", "inbox below outbox", "symlink", "bind mount"])
+def test_inbox_and_outbox_are_apart(folders, how):
+    inbox, outbox = folders.inbox, folders.inbox
+    if how == "inbox below outbox":
+        outbox = folders.root
+    elif how == "symlink":
+        outbox = folders.root / "link"
+        outbox.symlink_to(inbox)
+    elif how == "bind mount":
+        outbox = folders.outbox
+        subprocess.run(["mount", "--bind", inbox, outbox], check=True)
+    try:
+        folders.drop("a.jpg", pictures.encoded(**SMALL))
+        before = folders.listing(inbox)
+        done = folders.run("--once", "-i", inbox, "-o", outbox)
+        assert done.returncode in (73, 78), done
+        assert "outbox" in done.stderr and str(inbox) in done.stderr
+        assert folders.listing(inbox) == before
+    finally:
+        if how == "bind mount":
+            subprocess.run(["umount", folders.outbox], check=True)
+
+
+def test_an_outbox_that_another_daemon_holds(folders):
+    """A successor waits a little, for a predecessor that is about to end; then it names who holds it."""
+    daemon = folders.start()
+    done = folders.run("--once", "-i", folders.inbox, "-o", folders.outbox)
+    assert done.returncode == 73
+    assert str(folders.outbox) in done.stderr and str(daemon.pid) in done.stderr
+    folders.drop("a.jpg", pictures.encoded(**SMALL))
+    daemon.wait_made("a.jpg")
+
+
+def test_a_successor_takes_over_from_one_that_ends(folders):
+    first = folders.start()
+    second = folders.start("-i", folders.inbox, "-o", folders.outbox, ready=False)
+    # The second is past its options once it has the outbox open, to ask for the lock.
+    second.wait(lambda: second.has_open(folders.outbox), "the second at the outbox")
+    first.stop()
+    second.wait(lambda: "READY=1" in second.notified, "READY=1 of the second")
+    folders.drop("a.jpg", pictures.encoded(**SMALL))
+    second.wait_made("a.jpg")
+    second.files_at_ready = 64
