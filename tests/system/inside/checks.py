@@ -1,0 +1,413 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs as root in the booted system, as its only purpose.  Each check builds on those before it, as a day of the service does: it is
+installed, started, used, reconfigured, hurt, and stopped.  Writes one line of JSON per check to SHARE/results.
+
+Waits for lines of the journal, for the state of units, never for time."""
+
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+PATIENCE = 40
+SPOOL = Path("/var/spool/thumbnaild")
+INBOX, OUTBOX = SPOOL / "inbox", SPOOL / "outbox"
+CONFIGURATION = Path("/etc/thumbnaild/thumbnaild.conf")
+SERVICE = "thumbnaild.service"
+CONTRACT_FIELDS = "EVENT FILE INBOX USEC LATENCY_USEC OUTPUTS WIDTH HEIGHT BYTES FORMAT OWNER WORKER WORKER_PID ATTEMPT".split()
+
+TWO_PRESETS = """
+thumbnails = ( { name = "256"; width = 256; height = 256; }, { name = "card"; width = 640; height = 360; format = "webp"; } );
+folders = ( { inbox = "%s"; outbox = "%s"; } );
+""" % (INBOX, OUTBOX)
+
+CHECKS = []
+
+
+def check(function):
+    CHECKS.append(function)
+    return function
+
+
+# Helpers
+
+
+def run(*command, status=0, user=None):
+    """What it prints; it must end with `status` (None: any but 0)."""
+    if user:
+        command = ("setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--", *command)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=100)
+    text = done.stdout.decode(errors="backslashreplace")
+    good = done.returncode != 0 if status is None else done.returncode == status
+    assert good, f"{' '.join(map(str, command))}: exit status {done.returncode}\n{text}"
+    return text
+
+
+def show(name):
+    return run("systemctl", "show", "--value", f"--property={name}", SERVICE).strip()
+
+
+def text(value):
+    """journalctl gives strings, and what is not UTF-8 as lists of bytes."""
+    return bytes(value).decode(errors="surrogateescape") if isinstance(value, list) else value
+
+
+def records(event=None, file=None):
+    found = []
+    for line in run("journalctl", "-q", "-t", "thumbnaild", "-o", "json", "--all").splitlines():
+        record = {key: text(value) for key, value in json.loads(line).items()}
+        if event in (None, record.get("THUMBNAILD_EVENT")) and file in (None, record.get("THUMBNAILD_FILE")):
+            found.append(record)
+    return found
+
+
+def wait_for(predicate, what):
+    """Look at `predicate` again with every line that the journal gets."""
+    deadline = time.monotonic() + PATIENCE
+    with subprocess.Popen(["journalctl", "-q", "-f", "-n", "0", "-o", "cat"], stdout=subprocess.PIPE) as journal:
+        try:
+            while not (result := predicate()):
+                left = deadline - time.monotonic()
+                assert left > 0, f"after {PATIENCE} s: {what}"
+                if select.select([journal.stdout], [], [], min(left, 0.5))[0]:
+                    os.read(journal.stdout.fileno(), 1 << 20)
+            return result
+        finally:
+            journal.kill()
+
+
+def wait_event(event, file=None, count=1):
+    return wait_for(lambda: (found := records(event, file)) and len(found) >= count and found, f"{count} × {event} {file or ''}")
+
+
+def drop(name, photo, user="alice"):
+    """As people do it: a copy, by a user of the group."""
+    run("cp", "--", photo, INBOX / name, user=user)
+
+
+def photos():
+    return sorted(Path("/share/photos").iterdir())
+
+
+def thumbnails():
+    found = {}
+    for folder, folders, files in os.walk(OUTBOX):
+        folders[:] = [name for name in folders if name != ".thumbnaild"]
+        for name in files:
+            info = os.stat(os.path.join(folder, name))
+            found[os.path.relpath(os.path.join(folder, name), OUTBOX)] = (info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
+    return found
+
+
+def processes():
+    """Pids of our two programs."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                name = Path(os.readlink(entry / "exe")).name
+            except OSError:
+                continue
+            if name in ("thumbnaild", "thumbnail-worker"):
+                found[int(entry.name)] = name
+    return found
+
+
+def workers():
+    return sorted(pid for pid, name in processes().items() if name == "thumbnail-worker")
+
+
+# Checks
+
+
+@check
+def installed():
+    """sysusers.d and tmpfiles.d were applied by the boot."""
+    etc = CONFIGURATION.parent
+    run("cp", "-r", "/share/etc/thumbnaild", etc.parent)
+    assert CONFIGURATION.exists()
+    run("thumbnaild", "--check-config")
+    run("getent", "passwd", "thumbnaild")
+    run("useradd", "-M", "-U", "-G", "thumbnaild", "alice")
+    run("useradd", "-M", "-U", "bob")
+    run("systemctl", "daemon-reload")
+    run("journalctl", "--update-catalog")
+    assert show("FragmentPath") == "/usr/lib/systemd/system/thumbnaild.service"
+    return run("ls", "-ld", INBOX, OUTBOX)
+
+
+@check
+def units_are_well_formed():
+    said = run("systemd-analyze", "verify", "--man=no", SERVICE, "thumbnaild@other.service")
+    assert "thumbnaild" not in said, said
+
+
+@check
+def starts():
+    began = time.monotonic()
+    run("systemctl", "start", SERVICE)
+    took = time.monotonic() - began
+    assert show("ActiveState") == "active"
+    assert records("ready"), "READY means ready"
+    supervisor = Path(f"/proc/{show('MainPID')}")
+    assert supervisor.owner() == "thumbnaild"
+    assert workers()
+    return f"READY after {took:.2f} s; {records('ready')[0]['MESSAGE']}"
+
+
+@check
+def an_ordinary_user_drops_photos():
+    for photo in photos():
+        drop(photo.name, photo)
+    wait_event("made", count=len(photos()))
+    assert sorted(thumbnails()) == sorted(f"{photo.name}.256.jpg" for photo in photos())
+
+
+@check
+def somebody_else_reads_the_thumbnails():
+    run("id", user="bob")
+    for name in thumbnails():
+        run("cat", "--", OUTBOX / name, user="bob")
+    run("touch", OUTBOX / "forged", status=None, user="bob")
+    run("touch", INBOX / "uninvited", status=None, user="bob")
+    run("rm", "--", OUTBOX / photos()[0].name, status=None, user="alice")
+
+
+@check
+def thumbnails_are_pictures():
+    from PIL import Image
+
+    for photo in photos():
+        with Image.open(OUTBOX / f"{photo.name}.256.jpg") as picture:
+            picture.load()
+            assert picture.format == "JPEG" and max(picture.size) == 256, f"{photo}: {picture.format} {picture.size}"
+        assert (OUTBOX / f"{photo.name}.256.jpg").stat().st_mtime_ns == (INBOX / photo.name).stat().st_mtime_ns
+
+
+@check
+def one_made_per_file_by_a_worker():
+    made = records("made")
+    assert sorted(record["THUMBNAILD_FILE"] for record in made) == sorted(photo.name for photo in photos())
+    alice = run("id", "-u", "alice").strip()
+    pids = set(map(str, workers()))
+    for record in made:
+        missing = [field for field in CONTRACT_FIELDS if f"THUMBNAILD_{field}" not in record]
+        assert not missing, f"{missing} not in {record}"
+        assert record["_PID"] == record["THUMBNAILD_WORKER_PID"] and record["_PID"] in pids, record
+        assert record["_SYSTEMD_UNIT"] == SERVICE and record["_EXE"].endswith("/thumbnail-worker"), record
+        assert record["THUMBNAILD_INBOX"] == str(INBOX) and record["THUMBNAILD_OWNER"] == alice, record
+        assert record["SYSLOG_IDENTIFIER"] == "thumbnaild" and record["MESSAGE_ID"]
+    assert show("MainPID") not in {record["_PID"] for record in made}
+    return "; ".join(f"{key}={made[0][key]}" for key in sorted(made[0]) if key.startswith("THUMBNAILD_"))
+
+
+@check
+def the_journal_explains():
+    """A real explanation has a line `░░ Subject`; a bare `--` also begins "-- No entries --"."""
+    said = run("journalctl", "-x", "-t", "thumbnaild", "--no-pager")
+    assert any(line.startswith("░░ Subject") and photos()[0].name in line for line in said.splitlines()), said[:3000]
+    unexplained = {record["THUMBNAILD_EVENT"] for record in records()} - set(explained(said))
+    assert not unexplained, unexplained
+    return next(line for line in said.splitlines() if line.startswith("░░ Subject"))
+
+
+def explained(said):
+    """The events whose entries are followed by an explanation."""
+    by_message = {record["MESSAGE"]: record["THUMBNAILD_EVENT"] for record in records()}
+    lines = said.splitlines()
+    for line, following in zip(lines, lines[1:]):
+        message = line.split(": ", 1)[-1]
+        if message in by_message and following.startswith("░░ Subject"):
+            yield by_message[message]
+
+
+@check
+def the_status_line_moves():
+    pattern = rf'Status: "(\d+)/(\d+) workers? busy.* {len(photos())} made'
+    return wait_for(lambda: re.search(pattern, run("systemctl", "status", "--no-pager", "--lines=0", SERVICE)), pattern).group(0)
+
+
+@check
+def processes_are_confined():
+    for pid in (int(show("MainPID")), *workers()):
+        status = Path(f"/proc/{pid}/status").read_text()
+        assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status, status
+        assert run("stat", "-c", "%U", f"/proc/{pid}").strip() == "thumbnaild"
+    scored = run("systemd-analyze", "security", "--no-pager", SERVICE)
+    (score,) = re.findall(r"Overall exposure level for \S+: ([0-9.]+)", scored)
+    assert float(score) <= 1.0, scored
+    return f"systemd-analyze security: {score}"
+
+
+@check
+def an_open_file_of_another_user_is_waited_for():
+    """Asking for a lease on somebody else's file needs CAP_LEASE, and a unit that leaves it to us."""
+    writer = subprocess.Popen(
+        ["setpriv", "--reuid=alice", "--regid=alice", "--init-groups", "--", "sh", "-c", f"exec >{INBOX}/open.jpg; cat {photos()[0]}; read x"],
+        stdin=subprocess.PIPE,
+    )
+    waiting = wait_event("waiting", "open.jpg")
+    assert waiting[0]["THUMBNAILD_REASON"] == "being-written", waiting
+    assert not records("made", "open.jpg")
+    writer.communicate(b"\n", timeout=PATIENCE)
+    wait_event("made", "open.jpg")
+
+
+@check
+def what_a_strict_umask_leaves_is_readable_through_the_folders_acl():
+    """FTP servers, and programs with umask 077."""
+    run("sh", "-c", f"umask 077; cat {photos()[0]} >{INBOX}/umask.jpg", user="alice")
+    wait_event("made", "umask.jpg")
+
+
+@check
+def a_private_file_waits_until_it_is_opened_up():
+    """Moved in from the same file system it brings its own mode, and no ACL."""
+    home = Path("/srv/alice")
+    run("install", "-d", "-o", "alice", home)
+    run("sh", "-c", f"umask 077; cat {photos()[0]} >{home}/private.jpg; mv {home}/private.jpg {INBOX}", user="alice")
+    waiting = wait_event("waiting", "private.jpg")
+    assert waiting[-1]["THUMBNAILD_REASON"] == "unreadable", waiting
+    run("chmod", "o+r", INBOX / "private.jpg", user="alice")
+    wait_event("made", "private.jpg")
+
+
+@check
+def bad_input_is_named_and_kept():
+    run("sh", "-c", f"cd {INBOX}; echo text >text.jpg; mkfifo pipe.jpg; ln -s /etc/shadow link.jpg; : >empty.png", user="alice")
+    wait_for(
+        lambda: {"text.jpg", "pipe.jpg", "link.jpg", "empty.png"} <= {r["THUMBNAILD_FILE"] for r in records() if "THUMBNAILD_REASON" in r},
+        "four reasons",
+    )
+    reasons = {r["THUMBNAILD_FILE"]: r["THUMBNAILD_REASON"] for r in records() if "THUMBNAILD_REASON" in r}
+    assert reasons["text.jpg"] == "unsupported" and reasons["pipe.jpg"] == reasons["link.jpg"] == "not-regular", reasons
+    assert all(os.path.lexists(INBOX / name) for name in ("text.jpg", "pipe.jpg", "link.jpg", "empty.png"))
+    wait_event("failed", "empty.png")
+    run("rm", "-f", *(INBOX / name for name in ("text.jpg", "pipe.jpg", "link.jpg", "empty.png")), user="alice")
+
+
+@check
+def reload_makes_only_what_is_missing():
+    before, supervisor = thumbnails(), show("MainPID")
+    made = len(records("made"))
+    CONFIGURATION.write_text(TWO_PRESETS)
+    run("systemctl", "reload", SERVICE)
+    wait_event("reloaded")
+    wait_event("made", count=made + len(before))
+    after = thumbnails()
+    assert {name: after[name] for name in before} == before
+    assert sorted(set(after) - set(before)) == sorted(name.replace(".256.jpg", ".card.webp") for name in before)
+    assert all(record["THUMBNAILD_OUTPUTS"] == "1" for record in records("made"))
+    assert show("MainPID") == supervisor and show("ActiveState") == "active"
+
+
+@check
+def reload_with_a_broken_configuration_fails():
+    supervisor = show("MainPID")
+    CONFIGURATION.write_text("wrokers = 1;\n" + TWO_PRESETS)
+    run("systemctl", "reload", SERVICE, status=None)
+    assert show("ActiveState") == "active" and show("MainPID") == supervisor
+    os.kill(int(supervisor), signal.SIGHUP)  # past the check of the unit, as an impatient administrator may
+    refused = wait_event("reload-refused")
+    assert f"{CONFIGURATION}:1:" in refused[0]["MESSAGE"] and "'workers'" in refused[0]["MESSAGE"], refused
+    drop("after-refusal.jpg", photos()[0])
+    assert wait_event("made", "after-refusal.jpg")[0]["THUMBNAILD_OUTPUTS"] == "2"
+    CONFIGURATION.write_text(TWO_PRESETS)
+    run("systemctl", "reload", SERVICE)
+    wait_event("reloaded", count=2)
+
+
+@check
+def a_killed_worker_is_replaced():
+    before = workers()
+    os.kill(before[0], signal.SIGKILL)
+    lost = wait_event("worker-lost")
+    assert lost[0]["THUMBNAILD_WORKER_PID"] == str(before[0]), lost
+    wait_for(lambda: len(workers()) == len(before), "a new worker")
+    drop("after-loss.jpg", photos()[0])
+    wait_event("made", "after-loss.jpg")
+    assert show("NRestarts") == "0"
+
+
+@check
+def restart_makes_nothing_again():
+    before, made = thumbnails(), len(records("made"))
+    run("systemctl", "restart", SERVICE)
+    drop("after-restart.jpg", photos()[0])
+    wait_event("made", "after-restart.jpg")
+    assert len(records("made")) == made + 1
+    assert {name: state for name, state in thumbnails().items() if name in before} == before
+
+
+@check
+def a_hanging_supervisor_is_restarted_and_completes():
+    drop_in = Path("/run/systemd/system/thumbnaild.service.d/quick.conf")
+    drop_in.parent.mkdir(parents=True)
+    drop_in.write_text("[Service]\nWatchdogSec=2s\nRestartSec=100ms\nTimeoutAbortSec=2s\n")
+    run("systemctl", "daemon-reload")
+    run("systemctl", "restart", SERVICE)
+    supervisor = int(show("MainPID"))
+    os.kill(supervisor, signal.SIGSTOP)
+    for i in range(3):
+        drop(f"backlog-{i}.jpg", photos()[i])
+    for i in range(3):
+        wait_event("made", f"backlog-{i}.jpg")
+    assert int(show("MainPID")) != supervisor and show("ActiveState") == "active"
+    assert int(show("NRestarts")) >= 1
+    return f"restarts: {show('NRestarts')}"
+
+
+@check
+def stops_cleanly():
+    began = time.monotonic()
+    run("systemctl", "stop", SERVICE)
+    took = time.monotonic() - began
+    assert took < 40 and (show("ActiveState"), show("Result")) == ("inactive", "success"), f"{took} {show('Result')}"
+    assert processes() == {}
+    assert records("stopped")
+    return f"stopped in {took:.2f} s"
+
+
+@check
+def an_instance_of_the_template():
+    second = SPOOL / "second"
+    run("install", "-d", "-o", "thumbnaild", "-g", "thumbnaild", second, second / "in")
+    CONFIGURATION.with_name("second.conf").write_text(f'folders = ( {{ inbox = "{second}/in"; outbox = "{second}/out"; }} );\n')
+    run("systemctl", "start", "thumbnaild@second.service")
+    run("cp", photos()[0], second / "in" / "a.jpg")
+    (made,) = wait_event("made", "a.jpg")
+    assert made["_SYSTEMD_UNIT"] == "thumbnaild@second.service"
+    assert (second / "out" / "a.jpg.256.jpg").exists()
+    run("systemctl", "stop", "thumbnaild@second.service")
+    assert processes() == {}
+
+
+@check
+def nothing_unexpected_was_said():
+    odd = [record["MESSAGE"] for record in records() if record.get("THUMBNAILD_EVENT") in ("trouble", "dropped", "overflow", "paused")]
+    assert not odd, odd
+    assert all(record.get("THUMBNAILD_EVENT") for record in records()), "a line of ours that is no event"
+
+
+def main(share):
+    with open(share / "results", "w") as results:
+        for function in CHECKS:
+            began = time.monotonic()
+            try:
+                said, passed = function() or "", True
+            except Exception:
+                said, passed = traceback.format_exc(), False
+            took = round(time.monotonic() - began, 2)
+            print(json.dumps({"name": function.__name__, "passed": passed, "text": said, "seconds": took}), file=results, flush=True)
+    said = subprocess.run(["journalctl", "--no-pager", "-o", "short-precise"], stdout=subprocess.PIPE).stdout
+    (share / "journal").write_bytes(said)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A staged installation in a booted systemd: boots this machine's own /usr as a throw-away system with the installation laid over it,
+runs inside/checks.py there, and reports each of its checks as a test of its own."""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+INSIDE = HERE / "inside"
+BUILD = Path(os.environ["THUMBNAILD_BUILD"]).resolve()
+PHOTOS = HERE.parents[2] / "shared" / "corpus" / "photos"
+SECONDS = 240  # for all of it; it takes some thirty
+
+UNIT = """\
+[Unit]
+Description=Checks of thumbnaild
+After=multi-user.target dbus.service
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/python3 -B /test/checks.py /share
+ExecStopPost=/bin/systemctl --no-block poweroff
+TimeoutStartSec=%d
+""" % (SECONDS - 20)
+
+# nspawn's own filter makes Landlock EPERM.
+LANDLOCK = "landlock_create_ruleset landlock_add_rule landlock_restrict_self"
+
+
+def checks():
+    """The names of what checks.py will do, in its order."""
+    specification = importlib.util.spec_from_file_location("checks", INSIDE / "checks.py")
+    module = importlib.util.module_from_spec(specification)
+    sys.dont_write_bytecode = True
+    specification.loader.exec_module(module)
+    return [check.__name__ for check in module.CHECKS]
+
+
+@pytest.fixture(scope="session")
+def staged(tmp_path_factory):
+    """What a package would hold."""
+    assert os.geteuid() == 0, "a booted system needs root: run tests/run"
+    root = tmp_path_factory.mktemp("staged")
+    subprocess.run(
+        ["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet"], env=os.environ | {"DESTDIR": str(root)}, check=True, timeout=60
+    )
+    return root
+
+
+@pytest.fixture(scope="session")
+def booted(staged, tmp_path_factory):
+    assert shutil.which("systemd-nspawn"), "no systemd-nspawn: package systemd-container"
+    root = tmp_path_factory.mktemp("booted")
+    tmp_path_factory.getbasetemp().chmod(0o755)  # others than root read what is shared
+    root.chmod(0o755)
+    share, unit = root / "share", root / "checks.service"
+    share.mkdir(mode=0o755)
+    unit.write_text(UNIT)
+    shutil.copytree(PHOTOS, share / "photos", copy_function=shutil.copyfile)
+    shutil.copytree(staged / "etc", share / "etc")
+    (share / "photos").chmod(0o755)
+    command = [
+        *("systemd-nspawn", "-D", "/", "--volatile=yes", "--register=no", "--keep-unit", f"--machine=thumbnaild-test-{os.getpid()}"),
+        *(f"--system-call-filter={LANDLOCK}", f"--overlay-ro=/usr:{staged}/usr:/usr"),
+        "--tmpfs=/usr/local",  # an installation on this machine is not the one that is tested
+        *(f"--bind={share}:/share", f"--bind-ro={INSIDE}:/test", f"--bind-ro={unit}:/etc/systemd/system/checks.service"),
+        *("--console=pipe", "-b", "systemd.firstboot=no", "systemd.wants=checks.service"),
+    ]
+    with (root / "console").open("wb") as console:
+        subprocess.run(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, timeout=SECONDS)
+
+    results, log = share / "results", share / "journal"
+    if not results.exists():
+        pytest.fail(f"nothing was checked; the console says:\n{(root / 'console').read_text(errors='replace')[-5000:]}")
+    found = {result["name"]: result for result in map(json.loads, results.read_text().splitlines())}
+    print(log.read_text(errors="replace") if log.exists() else "no journal was written: the checks did not come to their end")
+    return found
+
+
+def test_what_is_staged(staged):
+    """Everything below the prefix or the configuration's folder, nothing elsewhere."""
+    files = {str(path.relative_to(staged)) for path in staged.rglob("*") if not path.is_dir()}
+    assert {
+        "usr/sbin/thumbnaild",
+        "usr/libexec/thumbnaild/thumbnail-worker",
+        "usr/lib/systemd/system/thumbnaild.service",
+        "usr/lib/systemd/system/thumbnaild@.service",
+        "usr/lib/systemd/catalog/thumbnaild.catalog",
+        "usr/lib/sysusers.d/thumbnaild.conf",
+        "usr/lib/tmpfiles.d/thumbnaild.conf",
+        "etc/thumbnaild/thumbnaild.conf",
+    } <= files
+    assert all(name.startswith(("usr/", "etc/thumbnaild/")) for name in files), files
+    for name in files:
+        assert str(BUILD).encode() not in (staged / name).read_bytes() or name.endswith(("thumbnaild", "thumbnail-worker")), name
+
+
+@pytest.mark.parametrize("name", checks())
+def test_booted(booted, name):
+    assert name in booted, "it was not come to: see the one before"
+    assert booted[name]["passed"], booted[name]["text"]
+    print(booted[name]["text"])
