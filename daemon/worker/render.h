@@ -5,10 +5,14 @@
 
 #include "wire.h"
 
-/* Start the library with everything off that a sandbox would not allow: JIT, caches, untrusted loaders that no configuration asks
- * for, own threads beyond need.  Then find out by trying it which formats can be read and written, and fill those fields and the
- * engine's name in *@ret.  Call before the sandbox is entered.  Returns 0 or a negative errno. */
-int render_init(struct wire_hello *ret);
+/* Start the library with everything off that a sandbox would not allow (JIT, caches, untrusted loaders, temporary files), and touch
+ * what is opened late.  Starts no thread, since a sandbox is entered by threads one by one.  Call before it is entered.  Returns 0 or
+ * a negative errno. */
+int render_init(void);
+
+/* Find out by trying it which formats can be read and written, and fill those fields, the address space and the engine's name in
+ * *@ret.  Call inside the sandbox: what works here works for pictures.  Returns 0, or a negative errno if not even JPEG works. */
+int render_probe(struct wire_hello *ret);
 
 /* Make all outputs of @request from @input_fd into @output_fds (empty, writable, one per wire_spec), all borrowed, and make them
  * ready to be published (written in full; durability is the supervisor's).  Decodes once.  Fills *@ret completely but for head and

@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* libjpeg reports errors by not returning: every function that calls it enters through setjmp(), and keeps what must survive in
+ * struct jpeg_reader.  Reads by position through struct input; never holds the picture. */
+
+#include "jpeg.h"
+
+#include "exif.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <jpeglib.h>
+
+#include <jerror.h>
+
+#define READ_BYTES 65536U
+#define EXIF_MARK "Exif\0"                                 /* and one byte that some leave undefined */
+#define XMP_MARK "http://ns.adobe.com/xap/1.0/"            /* with its 0 */
+#define IPTC_MARK "Photoshop 3.0"                          /* with its 0 */
+
+/* Scans are bounded by their number and by their work: all scans together may visit so many pixels.  Encoders write 3 to 14 scans;
+ * a 425 KB bomb of 3,000 takes minutes.  Visiting an empty scan takes about a nanosecond a pixel. */
+#define SCANS_MAX 500
+#define SCANNED_PIXELS_MAX 6000000000ULL
+
+struct jpeg_reader {
+        struct jpeg_decompress_struct d;
+        struct jpeg_error_mgr errors;
+        struct jpeg_source_mgr source;
+        struct jpeg_progress_mgr progress;
+        jmp_buf jump;
+        struct picture *picture;
+        uint64_t at;             /* of what is to be read next */
+        bool ended;              /* the decoder wanted more than the file has */
+        uint8_t *row;
+        uint8_t buffer[READ_BYTES];
+};
+
+static struct jpeg_reader *reader_of(j_common_ptr common)
+{
+        return (struct jpeg_reader *)common->client_data;
+}
+
+static void leave(struct jpeg_reader *r) __attribute__((noreturn));
+static void leave(struct jpeg_reader *r)
+{
+        longjmp(r->jump, 1);
+}
+
+/* Whether the end of the data is missing, as opposed to something in the midst of it being wrong. */
+static bool is_cut(struct jpeg_reader *r)
+{
+        return r->ended || input_end_missing(r->picture->input, FORMAT_JPEG);
+}
+
+static void fail(struct jpeg_reader *r, enum reason reason)
+{
+        char text[JMSG_LENGTH_MAX];
+
+        r->errors.format_message((j_common_ptr)&r->d, text);
+        (void) verdict_fail(r->picture->verdict, reason, "%s", text);
+        leave(r);
+}
+
+static void on_error(j_common_ptr common)
+{
+        struct jpeg_reader *r = reader_of(common);
+
+        switch (r->errors.msg_code) {
+        case JERR_OUT_OF_MEMORY:
+                fail(r, REASON_OUT_OF_MEMORY);
+                break;
+        case JERR_BAD_PRECISION: /* 12 bits */
+        case JERR_SOF_UNSUPPORTED: /* lossless, hierarchical */
+        case JERR_NOT_COMPILED:
+        case JERR_CONVERSION_NOTIMPL:
+        case JERR_CCIR601_NOTIMPL:
+        case JERR_FRACT_SAMPLE_NOTIMPL:
+                fail(r, REASON_UNSUPPORTED);
+                break;
+        case JERR_IMAGE_TOO_BIG:
+                fail(r, REASON_TOO_LARGE);
+                break;
+        default:
+                fail(r, is_cut(r) ? REASON_TRUNCATED : REASON_CORRUPT);
+        }
+}
+
+/* A warning of libjpeg: either data are missing or wrong, then nothing is gained by going on; or it is odd and does no harm. */
+static void on_warning(j_common_ptr common, int level)
+{
+        struct jpeg_reader *r = reader_of(common);
+        char text[JMSG_LENGTH_MAX];
+        int marker = r->errors.msg_parm.i[1];
+
+        if (level >= 0)
+                return;
+        switch (r->errors.msg_code) {
+        case JWRN_JPEG_EOF: /* remembered by fill() */
+                return;
+        case JWRN_EXTRANEOUS_DATA: /* before a restart marker they are lost data, elsewhere junk */
+                if (marker >= 0xd0 && marker <= 0xd7)
+                        fail(r, is_cut(r) ? REASON_TRUNCATED : REASON_CORRUPT);
+                break;
+        case JWRN_HIT_MARKER:
+        case JWRN_HUFF_BAD_CODE:
+        case JWRN_ARITH_BAD_CODE:
+        case JWRN_MUST_RESYNC:
+                fail(r, is_cut(r) ? REASON_TRUNCATED : REASON_CORRUPT);
+                break;
+        default:
+                break;
+        }
+        r->errors.num_warnings++;
+        r->errors.format_message(common, text);
+        verdict_warn(r->picture->verdict, "%s", text);
+}
+
+static void on_message(j_common_ptr common)
+{
+}
+
+static void on_progress(j_common_ptr common)
+{
+        struct jpeg_reader *r = reader_of(common);
+        uint64_t scans = (uint64_t)r->d.input_scan_number;
+
+        if (scans <= SCANS_MAX && scans * r->d.image_width * r->d.image_height <= SCANNED_PIXELS_MAX)
+                return;
+        (void) verdict_fail(r->picture->verdict, REASON_TOO_LARGE, "more than %d scans, which no encoder writes", (int)scans - 1);
+        leave(r);
+}
+
+static void source_none(j_decompress_ptr d)
+{
+}
+
+static boolean fill(j_decompress_ptr d)
+{
+        struct jpeg_reader *r = reader_of((j_common_ptr)d);
+        struct input *in = r->picture->input;
+        size_t n;
+
+        if (in->memory && r->at < in->size) { /* in one piece, where it lies */
+                r->source.next_input_byte = in->memory + r->at;
+                r->source.bytes_in_buffer = in->size - r->at;
+                r->at = in->size;
+                return TRUE;
+        }
+        n = input_read(in, r->at, r->buffer, sizeof r->buffer);
+        r->at += n;
+        if (n == 0) {
+                if (in->error < 0) {
+                        (void) verdict_fail(r->picture->verdict, reason_from_errno(in->error), "reading failed: %s", g_strerror(-in->error));
+                        leave(r);
+                }
+                r->ended = true;
+                r->buffer[0] = 0xff;
+                r->buffer[1] = JPEG_EOI;
+                n = 2;
+        }
+        r->source.next_input_byte = r->buffer;
+        r->source.bytes_in_buffer = n;
+        return TRUE;
+}
+
+static void skip(j_decompress_ptr d, long n)
+{
+        struct jpeg_reader *r = reader_of((j_common_ptr)d);
+
+        if (n <= 0)
+                return;
+        if ((size_t)n <= r->source.bytes_in_buffer) {
+                r->source.next_input_byte += n;
+                r->source.bytes_in_buffer -= (size_t)n;
+                return;
+        }
+        r->at += (uint64_t)n - r->source.bytes_in_buffer;
+        r->source.bytes_in_buffer = 0;
+}
+
+static struct jpeg_reader *reader_new(struct picture *p)
+{
+        struct jpeg_reader *r = (struct jpeg_reader *)g_try_malloc(sizeof *r);
+
+        if (!r)
+                return NULL;
+        memset(r, 0, offsetof(struct jpeg_reader, buffer));
+        r->picture = p;
+        r->d.err = jpeg_std_error(&r->errors);
+        r->errors.error_exit = on_error;
+        r->errors.emit_message = on_warning;
+        r->errors.output_message = on_message;
+        r->d.client_data = r;
+        return r;
+}
+
+static void reader_begin(struct jpeg_reader *r, bool metadata)
+{
+        jpeg_create_decompress(&r->d);
+        r->source = (struct jpeg_source_mgr){ .init_source = source_none,
+                                              .fill_input_buffer = fill,
+                                              .skip_input_data = skip,
+                                              .resync_to_restart = jpeg_resync_to_restart,
+                                              .term_source = source_none };
+        r->d.src = &r->source;
+        r->progress.progress_monitor = on_progress;
+        r->d.progress = &r->progress;
+        jpeg_save_markers(&r->d, JPEG_APP0 + 1, 0xffff);
+        jpeg_save_markers(&r->d, JPEG_APP0 + 2, 0xffff);
+        if (metadata)
+                jpeg_save_markers(&r->d, JPEG_APP0 + 13, 0xffff);
+        (void) jpeg_read_header(&r->d, TRUE);
+}
+
+/* What a marker of APP @number that begins with @mark holds behind @skip_bytes bytes. */
+static GBytes *marked(const struct jpeg_reader *r, int number, const char *mark, size_t mark_bytes, size_t skip_bytes)
+{
+        for (jpeg_saved_marker_ptr m = r->d.marker_list; m; m = m->next)
+                if (m->marker == JPEG_APP0 + number && m->data_length > skip_bytes && memcmp(m->data, mark, mark_bytes) == 0)
+                        return g_bytes_new(m->data + skip_bytes, m->data_length - skip_bytes);
+        return NULL;
+}
+
+static void read_metadata(struct jpeg_reader *r, bool all)
+{
+        struct picture *p = r->picture;
+        g_autoptr(GBytes) exif = marked(r, 1, EXIF_MARK, sizeof EXIF_MARK - 1, 6);
+        JOCTET *icc;
+        unsigned icc_bytes;
+        gsize n;
+
+        if (exif) {
+                const void *bytes = g_bytes_get_data(exif, &n);
+
+                p->orientation = exif_orientation(bytes, n);
+        }
+        if (jpeg_read_icc_profile(&r->d, &icc, &icc_bytes))
+                p->icc = g_bytes_new_with_free_func(icc, icc_bytes, free, icc);
+        if (!all)
+                return;
+        p->exif = g_steal_pointer(&exif);
+        p->xmp = marked(r, 1, XMP_MARK, sizeof XMP_MARK, sizeof XMP_MARK);
+        p->iptc = marked(r, 13, IPTC_MARK, sizeof IPTC_MARK, sizeof IPTC_MARK);
+}
+
+static bool choose_model(struct jpeg_reader *r)
+{
+        struct picture *p = r->picture;
+
+        switch (r->d.num_components) {
+        case 1:
+                p->model = MODEL_GREY;
+                r->d.out_color_space = JCS_GRAYSCALE;
+                break;
+        case 3:
+                p->model = MODEL_RGB;
+                r->d.out_color_space = JCS_RGB;
+                break;
+        case 4:
+                p->model = MODEL_CMYK;
+                r->d.out_color_space = JCS_CMYK;
+                break;
+        default:
+                return verdict_fail(p->verdict, REASON_UNSUPPORTED, "a JPEG of %d components", r->d.num_components);
+        }
+        p->bands = (unsigned)r->d.num_components;
+        return true;
+}
+
+/* Several scans (progressive, or one per component) keep all coefficients until the last; one scan keeps a few rows. */
+static uint64_t predict(const struct jpeg_reader *r)
+{
+        const struct jpeg_decompress_struct *d = &r->d;
+        uint64_t bytes = (uint64_t)d->image_width * d->num_components * 64 + (1U << 20);
+
+        if (jpeg_has_multiple_scans((j_decompress_ptr)&r->d))
+                for (int i = 0; i < d->num_components; i++) {
+                        const jpeg_component_info *c = d->comp_info + i;
+
+                        bytes += ((uint64_t)c->width_in_blocks + 4) * (c->height_in_blocks + 4) * sizeof(JBLOCK);
+                }
+        return bytes;
+}
+
+bool jpeg_open(struct picture *p, bool metadata)
+{
+        struct jpeg_reader *r = p->jpeg = reader_new(p);
+
+        if (!r)
+                return verdict_fail(p->verdict, REASON_OUT_OF_MEMORY, "no memory");
+        if (setjmp(r->jump))
+                return false;
+        reader_begin(r, metadata);
+        p->full_w_px = r->d.image_width;
+        p->full_h_px = r->d.image_height;
+        p->n_frames = 1;
+        if (!choose_model(r))
+                return false;
+        read_metadata(r, metadata);
+        p->decode_bytes = predict(r);
+        return true;
+}
+
+/* The largest factor that still leaves the size that is needed: what it does in the domain of frequencies is a good filter. */
+static unsigned shrink_to(const struct picture *p, uint32_t need_w, uint32_t need_h)
+{
+        unsigned shrink = 8;
+
+        while (shrink > 1 && (p->full_w_px / shrink < need_w || p->full_h_px / shrink < need_h))
+                shrink /= 2;
+        return shrink;
+}
+
+bool jpeg_start(struct picture *p, uint32_t need_w, uint32_t need_h)
+{
+        struct jpeg_reader *r = p->jpeg;
+
+        if (setjmp(r->jump))
+                return false;
+        r->d.scale_num = 8 / shrink_to(p, need_w, need_h);
+        r->d.scale_denom = 8;
+        (void) jpeg_start_decompress(&r->d);
+        if (r->ended && jpeg_has_multiple_scans(&r->d)) {
+                (void) verdict_fail(p->verdict, REASON_TRUNCATED, "the file ends before the last scan");
+                return false;
+        }
+        p->w_px = r->d.output_width;
+        p->h_px = r->d.output_height;
+        r->row = (uint8_t *)g_try_malloc((size_t)p->w_px * p->bands);
+        return r->row || verdict_fail(p->verdict, REASON_OUT_OF_MEMORY, "no memory for a row");
+}
+
+const uint8_t *jpeg_row(struct picture *p)
+{
+        struct jpeg_reader *r = p->jpeg;
+        JSAMPROW rows[1] = { r->row };
+
+        if (setjmp(r->jump))
+                return NULL;
+        if (jpeg_read_scanlines(&r->d, rows, 1) != 1) {
+                (void) verdict_fail(p->verdict, REASON_CORRUPT, "the decoder gave no row");
+                return NULL;
+        }
+        if (p->model == MODEL_CMYK && r->d.saw_Adobe_marker) /* Adobe stores how much white is left */
+                for (size_t i = 0; i < (size_t)p->w_px * 4; i++)
+                        r->row[i] = (uint8_t)~r->row[i];
+        return r->row;
+}
+
+bool jpeg_finish(struct picture *p)
+{
+        struct jpeg_reader *r = p->jpeg;
+
+        if (setjmp(r->jump))
+                return p->verdict->reason == REASON_NONE;
+        (void) jpeg_finish_decompress(&r->d);
+        if (r->ended)
+                verdict_warn(p->verdict, "the end marker is missing");
+        return true;
+}
+
+void jpeg_done(struct picture *p)
+{
+        struct jpeg_reader *r = p->jpeg;
+
+        if (!r)
+                return;
+        if (!setjmp(r->jump))
+                jpeg_destroy_decompress(&r->d);
+        g_free(r->row);
+        g_free(r);
+        p->jpeg = NULL;
+}
+
+struct jpeg_writer {
+        struct jpeg_compress_struct c;
+        struct jpeg_error_mgr errors;
+        jmp_buf jump;
+        uint8_t *bytes;
+        unsigned long size;
+};
+
+static void on_write_error(j_common_ptr common)
+{
+        longjmp(((struct jpeg_writer *)common->client_data)->jump, 1);
+}
+
+static void write_marked(j_compress_ptr c, int number, const char *mark, size_t mark_bytes, GBytes *content)
+{
+        gsize n;
+        const uint8_t *bytes;
+
+        if (!content)
+                return;
+        bytes = (const uint8_t *)g_bytes_get_data(content, &n);
+        if (n + mark_bytes > 65533) /* does not fit into one marker: nobody reads it from several */
+                return;
+        jpeg_write_m_header(c, JPEG_APP0 + number, (unsigned)(n + mark_bytes));
+        for (size_t i = 0; i < mark_bytes; i++)
+                jpeg_write_m_byte(c, mark[i]);
+        for (size_t i = 0; i < n; i++)
+                jpeg_write_m_byte(c, bytes[i]);
+}
+
+static void write_extras(j_compress_ptr c, const struct jpeg_extras *extras)
+{
+        gsize n;
+
+        write_marked(c, 1, EXIF_MARK "\0", 6, extras->exif);
+        write_marked(c, 1, XMP_MARK, sizeof XMP_MARK, extras->xmp);
+        write_marked(c, 13, IPTC_MARK, sizeof IPTC_MARK, extras->iptc);
+        if (extras->icc) {
+                const void *icc = g_bytes_get_data(extras->icc, &n);
+
+                jpeg_write_icc_profile(c, (const JOCTET *)icc, (unsigned)n);
+        }
+}
+
+static void configure(j_compress_ptr c, uint32_t width, uint32_t height, unsigned bands, unsigned quality, unsigned effort)
+{
+        c->image_width = width;
+        c->image_height = height;
+        c->input_components = (int)bands;
+        c->in_color_space = bands == 1 ? JCS_GRAYSCALE : bands == 3 ? JCS_RGB : JCS_CMYK;
+        jpeg_set_defaults(c);
+        jpeg_set_quality(c, (int)quality, TRUE);
+        c->optimize_coding = effort >= 5; /* a few per cent smaller for twice the time of encoding */
+        if (effort >= 8)
+                jpeg_simple_progression(c);
+        if (quality >= 90 && bands == 3) /* colour at full resolution */
+                c->comp_info[0].h_samp_factor = c->comp_info[0].v_samp_factor = 1;
+}
+
+static bool write_rows(struct jpeg_writer *w, const uint8_t *pixels, unsigned bands, const struct jpeg_extras *extras)
+{
+        struct jpeg_compress_struct *c = &w->c;
+
+        if (setjmp(w->jump))
+                return false;
+        jpeg_start_compress(c, TRUE);
+        write_extras(c, extras);
+        while (c->next_scanline < c->image_height) {
+                JSAMPROW row[1] = { (JSAMPROW)(uintptr_t)(pixels + (size_t)c->next_scanline * c->image_width * bands) };
+
+                (void) jpeg_write_scanlines(c, row, 1);
+        }
+        jpeg_finish_compress(c);
+        return true;
+}
+
+static bool writer_begin(struct jpeg_writer *w)
+{
+        w->c.err = jpeg_std_error(&w->errors);
+        w->errors.error_exit = on_write_error;
+        w->errors.output_message = on_message;
+        w->c.client_data = w;
+        if (setjmp(w->jump))
+                return false;
+        jpeg_create_compress(&w->c);
+        jpeg_mem_dest(&w->c, &w->bytes, &w->size);
+        return true;
+}
+
+uint8_t *jpeg_encode(const uint8_t *pixels, uint32_t width, uint32_t height, unsigned bands, unsigned quality, unsigned effort,
+                     const struct jpeg_extras *extras, size_t *ret_size)
+{
+        struct jpeg_writer w = { 0 };
+        bool ok = writer_begin(&w);
+
+        if (ok) {
+                configure(&w.c, width, height, bands, quality, effort);
+                ok = write_rows(&w, pixels, bands, extras);
+        }
+        jpeg_destroy_compress(&w.c);
+        if (!ok)
+                g_clear_pointer(&w.bytes, free);
+        *ret_size = w.size;
+        return w.bytes;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Two tables, and the switch for what libvips calls untrusted. */
+
+#include "loaders.h"
+
+static const struct loader loaders[_FORMAT_MAX + 1] = {
+        [FORMAT_PNG] = { .operation = "pngload_source", .from_source = true },
+        [FORMAT_WEBP] = { .operation = "webpload_source", .from_source = true, .frames = true, .whole = true, .take = true },
+        [FORMAT_GIF] = { .operation = "gifload_source", .from_source = true, .frames = true, .take = true },
+        [FORMAT_TIFF] = { .operation = "tiffload_source", .from_source = true },
+        [FORMAT_HEIF] = { .operation = "heifload_source", .from_source = true },
+        [FORMAT_AVIF] = { .operation = "heifload_source", .from_source = true },
+        [FORMAT_JXL] = { .operation = "jxlload_source", .class = "VipsForeignLoadJxl", .from_source = true },
+        [FORMAT_JP2] = { .operation = "jp2kload_source", .class = "VipsForeignLoadJp2k", .from_source = true },
+        [FORMAT_SVG] = { .operation = "svgload_source", .class = "VipsForeignLoadSvg", .from_source = true, .vector = true },
+        [FORMAT_PDF] = { .operation = "pdfload_source", .class = "VipsForeignLoadPdf", .from_source = true, .take = true, .vector = true },
+        [FORMAT_PNM] = { .operation = "ppmload_source", .class = "VipsForeignLoadPpm", .from_source = true, .take = true },
+        [FORMAT_HDR] = { .operation = "radload_source", .class = "VipsForeignLoadRad", .from_source = true },
+        [FORMAT_FITS] = { .operation = "fitsload_source", .class = "VipsForeignLoadFits", .from_source = true, .take = true },
+        /* through ImageMagick, told by its magic once more; without delegates, which would need exec */
+        [FORMAT_BMP] = { .operation = "magickload_buffer", .class = "VipsForeignLoadMagick", .take = true },
+        [FORMAT_ICO] = { .operation = "magickload_buffer", .class = "VipsForeignLoadMagick", .take = true },
+        [FORMAT_PSD] = { .operation = "magickload_buffer", .class = "VipsForeignLoadMagick", .take = true },
+        [FORMAT_DDS] = { .operation = "magickload_buffer", .class = "VipsForeignLoadMagick", .take = true },
+        /* EXR is read by name only, QOI not at all */
+};
+
+const struct loader *loader_of(enum format format)
+{
+        return loaders + format;
+}
+
+bool loader_exists(enum format format)
+{
+        if (format == FORMAT_JPEG || format == FORMAT_RAW)
+                return true;
+        return loaders[format].operation && vips_type_find("VipsOperation", loaders[format].operation) != 0;
+}
+
+void loader_allow(enum format format, bool allow)
+{
+        if (loaders[format].class)
+                vips_operation_block_set(loaders[format].class, !allow);
+}
+
+const char *saver_of(enum format format)
+{
+        switch (format) {
+        case FORMAT_PNG:
+                return "pngsave_buffer";
+        case FORMAT_WEBP:
+                return "webpsave_buffer";
+        case FORMAT_AVIF:
+                return "heifsave_buffer";
+        case FORMAT_JXL:
+                return "jxlsave_buffer";
+        case FORMAT_GIF:
+                return "gifsave_buffer";
+        default:
+                return NULL;
+        }
+}

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Opens by libvips what is not JPEG, brings it to at most four bands of 8 or 16 bits, and pulls strips from it on the calling thread
+ * (vips_sink_memory() and its like start threads for every picture).  Forwards JPEG to jpeg.c. */
+
+#include "picture.h"
+
+#include "exif.h"
+#include "held.h"
+#include "jpeg.h"
+#include "loaders.h"
+
+#include <string.h>
+
+#define STRIP_ROWS 16
+
+/* The first unit of what a decoder needs besides pixels: tables, states, stacks of its threads. */
+#define DECODER_BYTES (4U << 20)
+#define THREADED_DECODER_BYTES (48U << 20)
+
+static bool set_input(VipsOperation *operation, struct picture *p, const struct loader *l)
+{
+        if (l->take && !input_take(p->input, p->verdict))
+                return false;
+        if (!l->from_source) {
+                VipsBlob *blob = vips_blob_new(NULL, p->input->memory, p->input->size);
+
+                g_object_set(operation, "buffer", blob, NULL);
+                vips_area_unref(VIPS_AREA(blob));
+                return true;
+        }
+
+        /* A range of a file cannot be a source; RAW, which has ranges, is never read here. */
+        _source_ *source = p->input->memory ? vips_source_new_from_memory(p->input->memory, p->input->size) :
+                                                          vips_source_new_from_descriptor(p->input->fd);
+
+        if (!source)
+                return verdict_fail_vips(p->verdict, false);
+        g_object_set(operation, "source", source, NULL);
+        return true;
+}
+
+/* fail-on: what is cut must not become a grey half; everything that a decoder merely warns of is looked at afterwards. */
+static VipsFailOn fail_on(enum format format)
+{
+        return format == FORMAT_JP2 ? VIPS_FAIL_ON_ERROR : VIPS_FAIL_ON_TRUNCATED;
+}
+
+/* The picture behind its loader, owned, or NULL. */
+static VipsImage *load(struct picture *p, bool all, double scale)
+{
+        const struct loader *l = loader_of(p->format);
+        VipsOperation *operation = vips_operation_new(l->operation);
+        VipsImage *out = NULL;
+
+        if (!operation) {
+                (void) verdict_fail(p->verdict, REASON_UNSUPPORTED, "this libvips cannot read %s", format_name(p->format));
+                return NULL;
+        }
+        if (!set_input(operation, p, l)) {
+                g_object_unref(operation);
+                return NULL;
+        }
+        g_object_set(operation, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", fail_on(p->format), "memory", (gboolean)l->whole, NULL);
+        if (all && l->frames)
+                g_object_set(operation, "n", -1, NULL);
+        if (scale != 1)
+                g_object_set(operation, "scale", scale, NULL);
+        if (vips_cache_operation_buildp(&operation) == 0)
+                g_object_get(operation, "out", &out, NULL);
+        else
+                (void) verdict_fail_vips(p->verdict, input_end_missing(p->input, p->format));
+        vips_object_unref_outputs(VIPS_OBJECT(operation));
+        g_object_unref(operation);
+        return out;
+}
+
+static GBytes *blob_of(VipsImage *image, const char *name)
+{
+        const void *bytes;
+        size_t size;
+
+        if (!vips_image_get_typeof(image, name) || vips_image_get_blob(image, name, &bytes, &size) || size == 0)
+                return NULL;
+        if (size > 6 && memcmp(bytes, "Exif\0", 6) == 0)
+                return g_bytes_new((const uint8_t *)bytes + 6, size - 6);
+        return g_bytes_new(bytes, size);
+}
+
+static void read_animation(struct picture *p)
+{
+        int *delays, n;
+
+        if (p->n_frames < 2)
+                return;
+        if (vips_image_get_typeof(p->image, "delay") && vips_image_get_array_int(p->image, "delay", &delays, &n) == 0) {
+                p->delays_ms = g_new(int, (gsize)n);
+                memcpy(p->delays_ms, delays, sizeof(int) * (size_t)n);
+                p->n_delays = n;
+        }
+        if (vips_image_get_typeof(p->image, "loop"))
+                (void) vips_image_get_int(p->image, "loop", &p->loop);
+}
+
+static void read_header(struct picture *p, bool metadata)
+{
+        int page_h = vips_image_get_page_height(p->image);
+
+        p->full_w_px = (uint32_t)p->image->Xsize;
+        p->full_h_px = (uint32_t)page_h;
+        p->n_frames = (uint32_t)(p->image->Ysize / page_h);
+        /* HEIF, AVIF and JPEG XL turn by a property of their own, which their libraries apply; EXIF's is to be ignored there */
+        if (p->format != FORMAT_HEIF && p->format != FORMAT_AVIF && p->format != FORMAT_JXL)
+                p->orientation = (unsigned)vips_image_get_orientation(p->image);
+        p->icc = blob_of(p->image, VIPS_META_ICC_NAME);
+        read_animation(p);
+        if (!metadata)
+                return;
+        p->exif = blob_of(p->image, VIPS_META_EXIF_NAME);
+        p->xmp = blob_of(p->image, VIPS_META_XMP_NAME);
+        p->iptc = blob_of(p->image, VIPS_META_IPTC_NAME);
+}
+
+/* What libvips or its libraries hold at the peak, in bytes a pixel of one frame; measured, and rounded up. */
+static double bytes_per_pixel(const struct picture *p)
+{
+        double pixel = (double)VIPS_IMAGE_SIZEOF_PEL(p->image);
+
+        switch (p->format) {
+        case FORMAT_PNG: /* interlaced: all of it, before the first row is right */
+                return vips_image_get_typeof(p->image, "interlaced") || vips_image_get_typeof(p->image, "png-interlaced") ? pixel : 0;
+        case FORMAT_WEBP: /* canvas, frame, and the decoder's own of lossless ones */
+                return 4 * 3.0 + pixel * p->n_frames;
+        case FORMAT_GIF: /* canvas, what it is restored from, and libvips's copy */
+                return 4 * 3.0;
+        case FORMAT_TIFF: /* a strip or a row of tiles can be everything, decoded and not */
+                return pixel * 2;
+        case FORMAT_HEIF:
+        case FORMAT_AVIF: /* planes, and interleaved */
+                return p->image->BandFmt == VIPS_FORMAT_USHORT ? 16 : 8;
+        case FORMAT_JXL: /* floats, several times */
+                return 4 * 4 * 2.0 + pixel;
+        case FORMAT_JP2:
+                return 4.0 * p->image->Bands * 2 + pixel;
+        case FORMAT_BMP:
+        case FORMAT_ICO:
+        case FORMAT_PSD:
+        case FORMAT_DDS: /* ImageMagick: four times 16 bits, twice */
+                return 8 * 2.0 + pixel;
+        default:
+                return 0;
+        }
+}
+
+static uint64_t predict(const struct picture *p)
+{
+        const struct loader *l = loader_of(p->format);
+        bool threads = p->format == FORMAT_HEIF || p->format == FORMAT_AVIF || p->format == FORMAT_JXL || p->format == FORMAT_JP2;
+        uint64_t bytes = (uint64_t)(bytes_per_pixel(p) * p->full_w_px * p->full_h_px);
+
+        if (l->vector)
+                bytes += 64U << 20;
+        bytes += (uint64_t)p->full_w_px * VIPS_IMAGE_SIZEOF_PEL(p->image) * STRIP_ROWS * 6;
+        return bytes + (threads ? THREADED_DECODER_BYTES : DECODER_BYTES) + (p->input->memory ? p->input->size : 0);
+}
+
+/* Replace p->image by the result of an operation on it. */
+static bool become(struct picture *p, int failed, VipsImage *next)
+{
+        if (failed)
+                return verdict_fail_vips(p->verdict, input_end_missing(p->input, p->format));
+        g_object_unref(p->image);
+        p->image = next;
+        return true;
+}
+
+static bool is_plain(const VipsImage *image)
+{
+        switch (image->Type) {
+        case VIPS_INTERPRETATION_B_W:
+        case VIPS_INTERPRETATION_GREY16:
+        case VIPS_INTERPRETATION_sRGB:
+        case VIPS_INTERPRETATION_RGB:
+        case VIPS_INTERPRETATION_RGB16:
+        case VIPS_INTERPRETATION_CMYK:
+        case VIPS_INTERPRETATION_MULTIBAND:
+                return true;
+        default:
+                return false;
+        }
+}
+
+/* Floats without a colour space that says what they mean: 0 is black, 1 is white, as every program writes them. */
+static bool tone_floats(struct picture *p)
+{
+        VipsImage *next = NULL;
+
+        if (p->image->BandFmt != VIPS_FORMAT_FLOAT && p->image->BandFmt != VIPS_FORMAT_DOUBLE)
+                return true;
+        if (p->format != FORMAT_TIFF && p->format != FORMAT_PNM && p->format != FORMAT_FITS)
+                return true;
+        return become(p, vips_linear1(p->image, &next, 255, 0.5, "uchar", TRUE, NULL), next);
+}
+
+/* At most 4 bands of 8 or 16 bits in grey, RGB or CMYK. */
+static bool simplify(struct picture *p)
+{
+        VipsImage *next = NULL;
+
+        if (p->image->Coding != VIPS_CODING_NONE || !is_plain(p->image)) { /* Lab, XYZ, linear light, … */
+                g_clear_pointer(&p->icc, g_bytes_unref);
+                next = NULL;
+                if (!become(p, vips_colourspace(p->image, &next, VIPS_INTERPRETATION_sRGB, NULL), next))
+                        return false;
+        }
+        if (!tone_floats(p))
+                return false;
+        if (p->image->BandFmt != VIPS_FORMAT_UCHAR && p->image->BandFmt != VIPS_FORMAT_USHORT) {
+                next = NULL;
+                if (!become(p, vips_cast(p->image, &next, VIPS_FORMAT_USHORT, "shift", TRUE, NULL), next))
+                        return false;
+        }
+        p->model = p->image->Type == VIPS_INTERPRETATION_CMYK && p->image->Bands >= 4 ? MODEL_CMYK :
+                   p->image->Bands <= 2                                               ? MODEL_GREY :
+                                                                                        MODEL_RGB;
+        p->alpha = p->model != MODEL_CMYK && vips_image_hasalpha(p->image);
+        p->bands = p->model == MODEL_GREY ? 1U + p->alpha : p->model == MODEL_RGB ? 3U + p->alpha : 4;
+        next = NULL;
+        if ((unsigned)p->image->Bands > p->bands && !become(p, vips_extract_band(p->image, &next, 0, "n", (int)p->bands, NULL), next))
+                return false;
+        return true;
+}
+
+bool picture_open(struct picture *p, struct input *in, enum format format, bool all, bool metadata, struct verdict *v)
+{
+        *p = (struct picture){ .input = in, .verdict = v, .format = format, .orientation = 1 };
+        if (format == FORMAT_JPEG)
+                return jpeg_open(p, metadata);
+        loader_allow(format, true);
+        p->image = load(p, all, 1);
+        if (!p->image)
+                return false;
+        read_header(p, metadata);
+        p->decode_bytes = predict(p);
+        return true;
+}
+
+/* Read again at another scale, if that is worth it. */
+static bool rescale(struct picture *p, uint32_t need_w, uint32_t need_h)
+{
+        const struct loader *l = loader_of(p->format);
+        double scale = MAX((double)need_w / p->full_w_px, (double)need_h / p->full_h_px);
+        VipsImage *smaller;
+
+        if (p->format == FORMAT_WEBP) /* whole factors: its scaler averages blocks, and what is left over is done well here */
+                scale = 1 / floor(MAX(1, 1 / scale));
+        else if (!l->vector)
+                return true;
+        if (scale >= 1)
+                return true;
+        smaller = load(p, p->n_frames > 1, scale);
+        return smaller && become(p, 0, smaller);
+}
+
+bool picture_start(struct picture *p, uint32_t need_w, uint32_t need_h)
+{
+        if (p->format == FORMAT_JPEG)
+                return jpeg_start(p, need_w, need_h);
+        if (!rescale(p, need_w, need_h))
+                return false;
+        p->w_px = (uint32_t)p->image->Xsize;
+        p->h_px = (uint32_t)p->image->Ysize / p->n_frames;
+        if (!simplify(p))
+                return false;
+        p->strip_16 = p->image->BandFmt == VIPS_FORMAT_USHORT;
+        if (p->strip_16) {
+                p->row = (uint8_t *)g_try_malloc((size_t)p->w_px * p->bands);
+                if (!p->row)
+                        return verdict_fail(p->verdict, REASON_OUT_OF_MEMORY, "no memory for a row");
+        }
+        p->region = vips_region_new(p->image);
+        return p->region || verdict_fail_vips(p->verdict, false);
+}
+
+static const uint8_t *to_8_bits(struct picture *p, const uint16_t *from)
+{
+        for (size_t i = 0; i < (size_t)p->w_px * p->bands; i++)
+                p->row[i] = (uint8_t)((from[i] * 255U + 32895U) >> 16); /* 65535 ↔ 255, rounded */
+        return p->row;
+}
+
+const uint8_t *picture_row(struct picture *p)
+{
+        uint32_t y = p->next_row;
+
+        if (p->format == FORMAT_JPEG)
+                return jpeg_row(p);
+        if (y >= p->strip_top + p->strip_rows) {
+                VipsRect strip = { 0, (int)y, p->image->Xsize, MIN(STRIP_ROWS, p->image->Ysize - (int)y) };
+
+                if (strip.height <= 0 || vips_region_prepare(p->region, &strip)) {
+                        (void) verdict_fail_vips(p->verdict, input_end_missing(p->input, p->format));
+                        return NULL;
+                }
+                p->strip_top = y;
+                p->strip_rows = (uint32_t)strip.height;
+        }
+        p->next_row++;
+
+        const void *row = VIPS_REGION_ADDR(p->region, 0, (int)y);
+
+        return p->strip_16 ? to_8_bits(p, (const uint16_t *)row) : (const uint8_t *)row;
+}
+
+/* Complaints that mean that pixels are missing, although libvips went on; and those that nobody needs to hear of. */
+static bool judge_complaints(struct picture *p)
+{
+        static const char *const missing[] = { "truncat", "premature", "end of data", "end of file", "not enough data", "read error",
+                                               "corrupt", NULL };
+        static const char *const noise[] = { "nclx", "Unknown field with tag", "resolution unit", NULL };
+        const char *said = verdict_complaints();
+
+        for (const char *const *w = missing; *said && *w; w++)
+                if (strcasestr(said, *w))
+                        return verdict_fail_vips(p->verdict, input_end_missing(p->input, p->format));
+        for (const char *const *w = noise; *w; w++)
+                if (strcasestr(said, *w))
+                        return true;
+        if (*said)
+                verdict_warn(p->verdict, "%s", said);
+        return true;
+}
+
+bool picture_finish(struct picture *p)
+{
+        return p->format == FORMAT_JPEG ? jpeg_finish(p) : judge_complaints(p);
+}
+
+void picture_done(struct picture *p)
+{
+        jpeg_done(p);
+        g_clear_object(&p->region);
+        g_clear_object(&p->image);
+        if (p->format != FORMAT_NONE)
+                loader_allow(p->format, false);
+        g_clear_pointer(&p->icc, g_bytes_unref);
+        g_clear_pointer(&p->exif, g_bytes_unref);
+        g_clear_pointer(&p->xmp, g_bytes_unref);
+        g_clear_pointer(&p->iptc, g_bytes_unref);
+        g_clear_pointer(&p->delays_ms, g_free);
+        g_clear_pointer(&p->row, g_free);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* One original, opened by its header and then read row by row: first ask what it is and what it would cost, then start it at the
+ * size that is needed.  Rows are 8 bits a sample, in the original's own colours (grey, RGB or CMYK), not yet turned upright. */
+
+#include "input.h"
+
+#include <glib.h>
+#include <vips/vips.h>
+
+enum model { MODEL_GREY, MODEL_RGB, MODEL_CMYK };
+
+struct jpeg_reader;
+
+struct picture {
+        struct input *input;        /* borrowed */
+        struct verdict *verdict;    /* borrowed: where failures go */
+        enum format format;         /* as decoded: for camera RAW that of the embedded picture */
+        uint32_t full_w_px, full_h_px; /* one frame as stored, before any shrinking */
+        uint32_t w_px, h_px;        /* one frame of the rows, known after picture_start() */
+        uint32_t n_frames;          /* those that are read, one below the other */
+        unsigned orientation;       /* EXIF 1 to 8, still to be applied */
+        enum model model;
+        bool alpha;
+        unsigned bands;             /* of the rows: 1 to 4, alpha included */
+        bool linear_profile;        /* the profile was consumed on the way: colours are sRGB */
+        uint64_t decode_bytes;      /* predicted need of the decoder, everything held at its peak */
+        GBytes *icc, *exif, *xmp, *iptc; /* owned, NULL if there is none */
+        int *delays_ms;             /* [n_delays], owned; NULL if it is no animation */
+        int n_delays, loop;
+
+        struct jpeg_reader *jpeg;   /* JPEG, else */
+        VipsImage *image;           /* anything else */
+        VipsRegion *region;
+        uint32_t next_row;
+        uint32_t strip_top, strip_rows;
+        uint8_t *row;               /* where a row is converted to 8 bits, if it has more */
+        bool strip_16;
+};
+
+/* Look at the header.  @all: all frames shall be read, of what is an animation.  @metadata: keep EXIF, XMP and IPTC.  Failures are
+ * in @v.  Nothing of the size of the picture is allocated. */
+bool picture_open(struct picture *p, struct input *in, enum format format, bool all, bool metadata, struct verdict *v);
+
+/* Start reading rows, each frame not smaller than @need_w × @need_h pixels (as stored) where the decoder can shrink. */
+bool picture_start(struct picture *p, uint32_t need_w, uint32_t need_h);
+
+/* The next row, borrowed until the next call, NULL after a failure. */
+const uint8_t *picture_row(struct picture *p);
+
+/* After the last row: whether the end was good. */
+bool picture_finish(struct picture *p);
+
+void picture_done(struct picture *p);

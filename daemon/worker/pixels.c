@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Colour by lcms through libvips; everything that is only arithmetic by hand.  Evaluates on the calling thread. */
+
+#include "pixels.h"
+
+#include "profile.h"
+
+#include <string.h>
+
+static bool no_memory(struct verdict *v)
+{
+        return verdict_fail(v, REASON_OUT_OF_MEMORY, "no memory for a thumbnail");
+}
+
+static size_t size_of(const struct pixels *px)
+{
+        return (size_t)px->w_px * px->h_px * px->n_frames * px->bands;
+}
+
+bool pixels_upright(const uint8_t *data, uint32_t w, uint32_t h, const struct picture *p, uint32_t n_frames, struct pixels *ret)
+{
+        size_t frame = (size_t)w * h * p->bands;
+        bool turned = geometry_turned(p->orientation);
+
+        *ret = (struct pixels){ .w_px = turned ? h : w, .h_px = turned ? w : h, .n_frames = n_frames, .bands = p->bands, .model = p->model,
+                                .alpha = p->alpha, .icc = p->icc };
+        ret->data = (uint8_t *)g_try_malloc_n(frame, n_frames);
+        if (!ret->data)
+                return false;
+        if (p->orientation == 1)
+                memcpy(ret->data, data, frame * n_frames);
+        else
+                for (uint32_t i = 0; i < n_frames; i++)
+                        geometry_turn(data + i * frame, w, h, p->bands, p->orientation, ret->data + i * frame);
+        return true;
+}
+
+VipsImage *pixels_image(const struct pixels *px, struct verdict *v)
+{
+        VipsImage *image = vips_image_new_from_memory(px->data, size_of(px), (int)px->w_px, (int)(px->h_px * px->n_frames), (int)px->bands,
+                                                      VIPS_FORMAT_UCHAR);
+
+        if (!image) {
+                (void) verdict_fail_vips(v, false);
+                return NULL;
+        }
+        image->Type = px->model == MODEL_CMYK ? VIPS_INTERPRETATION_CMYK :
+                      px->model == MODEL_GREY ? VIPS_INTERPRETATION_B_W :
+                                                VIPS_INTERPRETATION_sRGB;
+        if (px->icc) {
+                gsize n;
+                const void *bytes = g_bytes_get_data(px->icc, &n);
+
+                vips_image_set_blob_copy(image, VIPS_META_ICC_NAME, bytes, n);
+        }
+        return image;
+}
+
+/* Replace @px's data by @image's, evaluated here. */
+static bool evaluate(struct pixels *px, VipsImage *image, struct verdict *v)
+{
+        _region_ *region = vips_region_new(image);
+        VipsRect all = { 0, 0, image->Xsize, image->Ysize };
+        size_t line = (size_t)image->Xsize * (size_t)image->Bands;
+        uint8_t *data;
+
+        if (!region || image->BandFmt != VIPS_FORMAT_UCHAR || vips_region_prepare(region, &all))
+                return verdict_fail_vips(v, false);
+        data = (uint8_t *)g_try_malloc_n(line, (gsize)image->Ysize);
+        if (!data)
+                return no_memory(v);
+        for (int y = 0; y < image->Ysize; y++)
+                memcpy(data + (size_t)y * line, VIPS_REGION_ADDR(region, 0, y), line);
+        g_free(px->data);
+        px->data = data;
+        px->w_px = (uint32_t)image->Xsize;
+        px->h_px = (uint32_t)image->Ysize / px->n_frames;
+        px->bands = (unsigned)image->Bands;
+        return true;
+}
+
+/* Keep only the first band (and alpha) of a grey that came back as three equal ones. */
+static void to_one_band(struct pixels *px)
+{
+        unsigned from = px->bands, to = px->alpha ? 2 : 1;
+        size_t n = size_of(px) / from;
+
+        if (from < 3)
+                return;
+        for (size_t i = 0; i < n; i++) {
+                px->data[i * to] = px->data[i * from + 1];
+                if (px->alpha)
+                        px->data[i * to + 1] = px->data[i * from + from - 1];
+        }
+        px->bands = to;
+}
+
+static VipsImage *convert(VipsImage *in, bool by_profile)
+{
+        VipsImage *out = NULL;
+
+        if (by_profile)
+                (void) vips_icc_transform(in, &out, "srgb", "embedded", TRUE, "intent", VIPS_INTENT_RELATIVE, "black_point_compensation",
+                                          TRUE, NULL);
+        else
+                (void) vips_colourspace(in, &out, VIPS_INTERPRETATION_sRGB, NULL);
+        return out;
+}
+
+/* A profile that cannot be used is as good as none: what every viewer does. */
+static bool convert_to_srgb(struct pixels *px, bool by_profile, struct verdict *v)
+{
+        struct verdict why = { 0 };
+        _image_ *in = pixels_image(px, v);
+        _image_ *out = NULL;
+
+        if (!in)
+                return false;
+        verdict_clear_complaints();
+        out = convert(in, by_profile);
+        if (out && evaluate(px, out, by_profile ? &why : v)) {
+                px->model = px->model == MODEL_GREY ? MODEL_GREY : MODEL_RGB;
+                if (px->model == MODEL_GREY)
+                        to_one_band(px);
+                return true;
+        }
+        if (!by_profile)
+                return verdict_fail_vips(v, false);
+        verdict_warn(v, "the colour profile is broken and was ignored: %s", verdict_complaints());
+        verdict_clear_complaints();
+        return true;
+}
+
+bool pixels_to_srgb(struct pixels *px, bool keep, enum format output, struct verdict *v)
+{
+        bool writable = px->model != MODEL_CMYK || output == FORMAT_JPEG;
+
+        if (keep && writable)
+                return true;
+        if (px->icc && profile_is_srgb(px->icc))
+                px->icc = NULL;
+        if (px->icc && !convert_to_srgb(px, true, v))
+                return false;
+        px->icc = NULL;
+        return px->model != MODEL_CMYK || convert_to_srgb(px, false, v);
+}
+
+bool pixels_crop_by_content(struct pixels *px, uint32_t w, uint32_t h, enum wire_crop crop, struct verdict *v)
+{
+        VipsInteresting interest = px->n_frames > 1       ? VIPS_INTERESTING_CENTRE :
+                                   crop == CROP_ATTENTION ? VIPS_INTERESTING_ATTENTION :
+                                                            VIPS_INTERESTING_ENTROPY;
+        _image_ *in = NULL;
+        _image_ *out = NULL;
+        uint32_t x = (px->w_px - w) / 2, y = (px->h_px - h) / 2;
+        size_t from = (size_t)px->w_px * px->bands, to = (size_t)w * px->bands;
+
+        if (px->w_px == w && px->h_px == h)
+                return true;
+        if (interest != VIPS_INTERESTING_CENTRE) {
+                in = pixels_image(px, v);
+                if (!in || vips_smartcrop(in, &out, (int)w, (int)h, "interesting", interest, NULL))
+                        return verdict_fail_vips(v, false);
+                return evaluate(px, out, v);
+        }
+        for (uint32_t i = 0, row = 0; i < px->n_frames; i++)
+                for (uint32_t j = 0; j < h; j++, row++)
+                        memmove(px->data + row * to, px->data + ((size_t)i * px->h_px + y + j) * from + (size_t)x * px->bands, to);
+        px->w_px = w;
+        px->h_px = h;
+        return true;
+}
+
+bool pixels_sharpen(struct pixels *px, double sigma_px, struct verdict *v)
+{
+        _image_ *in = NULL;
+        _image_ *out = NULL;
+
+        if (sigma_px <= 0 || px->model == MODEL_CMYK)
+                return true;
+        in = pixels_image(px, v);
+        if (!in || vips_sharpen(in, &out, "sigma", MIN(sigma_px, 10.0), NULL))
+                return verdict_fail_vips(v, false);
+        if (!evaluate(px, out, v))
+                return false;
+        if (px->model == MODEL_GREY)
+                to_one_band(px);
+        return true;
+}
+
+/* @rgb as a pixel of @px; grey by luma. */
+static void colour_pixel(const struct pixels *px, uint32_t rgb, uint8_t *ret)
+{
+        uint8_t r = (uint8_t)(rgb >> 16), g = (uint8_t)(rgb >> 8), b = (uint8_t)rgb;
+
+        if (px->model == MODEL_GREY) {
+                ret[0] = (uint8_t)((299U * r + 587U * g + 114U * b + 500) / 1000);
+        } else if (px->model == MODEL_CMYK) {
+                ret[0] = (uint8_t)~r;
+                ret[1] = (uint8_t)~g;
+                ret[2] = (uint8_t)~b;
+                ret[3] = 0;
+        } else {
+                ret[0] = r;
+                ret[1] = g;
+                ret[2] = b;
+        }
+        if (px->alpha)
+                ret[px->bands - 1] = 255;
+}
+
+/* Grey becomes RGB where a background has a colour. */
+static bool make_room_for(struct pixels *px, uint32_t rgb, struct verdict *v)
+{
+        unsigned from = px->bands, to = px->alpha ? 4 : 3;
+        size_t n = size_of(px) / from;
+        uint8_t *data;
+
+        if (px->model != MODEL_GREY || ((rgb & 0xff) == (rgb >> 8 & 0xff) && (rgb & 0xff) == (rgb >> 16)))
+                return true;
+        data = (uint8_t *)g_try_malloc_n(n, to);
+        if (!data)
+                return no_memory(v);
+        for (size_t i = 0; i < n; i++) {
+                memset(data + i * to, px->data[i * from], 3);
+                if (px->alpha)
+                        data[i * to + 3] = px->data[i * from + 1];
+        }
+        g_free(px->data);
+        px->data = data;
+        px->bands = to;
+        px->model = MODEL_RGB;
+        px->icc = NULL; /* a grey profile does not fit any more */
+        return true;
+}
+
+bool pixels_pad(struct pixels *px, uint32_t w, uint32_t h, uint32_t x, uint32_t y, uint32_t rgb, struct verdict *v)
+{
+        uint8_t pixel[4], *data;
+
+        if (w == px->w_px && h == px->h_px)
+                return true;
+        if (!make_room_for(px, rgb, v))
+                return false;
+        data = (uint8_t *)g_try_malloc_n((gsize)w * h * px->n_frames, px->bands);
+        if (!data)
+                return no_memory(v);
+        colour_pixel(px, rgb, pixel);
+        for (size_t i = 0; i < (size_t)w * h * px->n_frames; i++)
+                memcpy(data + i * px->bands, pixel, px->bands);
+        for (uint32_t i = 0; i < px->n_frames; i++)
+                for (uint32_t j = 0; j < px->h_px; j++)
+                        memcpy(data + (((size_t)i * h + y + j) * w + x) * px->bands,
+                               px->data + ((size_t)i * px->h_px + j) * px->w_px * px->bands, (size_t)px->w_px * px->bands);
+        g_free(px->data);
+        px->data = data;
+        px->w_px = w;
+        px->h_px = h;
+        return true;
+}
+
+bool pixels_flatten(struct pixels *px, uint32_t rgb, struct verdict *v)
+{
+        uint8_t pixel[4];
+        unsigned colours;
+        size_t n;
+
+        if (!px->alpha)
+                return true;
+        if (!make_room_for(px, rgb, v))
+                return false;
+        colours = px->bands - 1;
+        n = size_of(px) / px->bands;
+        colour_pixel(px, rgb, pixel);
+        for (size_t i = 0; i < n; i++) {
+                const uint8_t *from = px->data + i * px->bands;
+                uint8_t *to = px->data + i * colours;
+                unsigned alpha = from[colours];
+
+                for (unsigned b = 0; b < colours; b++)
+                        to[b] = (uint8_t)((from[b] * alpha + pixel[b] * (255 - alpha) + 127) / 255);
+        }
+        px->bands = colours;
+        px->alpha = false;
+        return true;
+}
+
+void pixels_done(struct pixels *px)
+{
+        g_clear_pointer(&px->data, g_free);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reads the tags of ICC.1 that define a matrix profile: three colorants and three curves.  Every offset is checked. */
+
+#include "profile.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+struct icc {
+        const uint8_t *bytes;
+        size_t size;
+};
+
+static uint32_t u32(const struct icc *p, size_t at)
+{
+        if (at > p->size || p->size - at < 4)
+                return 0;
+        return (uint32_t)p->bytes[at] << 24 | (uint32_t)p->bytes[at + 1] << 16 | (uint32_t)p->bytes[at + 2] << 8 | p->bytes[at + 3];
+}
+
+static double s15f16(const struct icc *p, size_t at)
+{
+        return (double)(int32_t)u32(p, at) / 65536;
+}
+
+#define TAG(a, b, c, d) ((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
+
+/* The offset of a tag's data, 0 if there is none. */
+static size_t find(const struct icc *p, uint32_t tag)
+{
+        uint32_t n = MIN(u32(p, 128), 100U);
+
+        for (uint32_t i = 0; i < n; i++)
+                if (u32(p, 132 + (size_t)i * 12) == tag)
+                        return u32(p, 132 + (size_t)i * 12 + 4);
+        return 0;
+}
+
+static bool colorant_is(const struct icc *p, uint32_t tag, double x, double y, double z)
+{
+        size_t at = find(p, tag);
+
+        return at && u32(p, at) == TAG('X', 'Y', 'Z', ' ') && fabs(s15f16(p, at + 8) - x) < 0.002 && fabs(s15f16(p, at + 12) - y) < 0.002 &&
+               fabs(s15f16(p, at + 16) - z) < 0.002;
+}
+
+static double srgb_curve(double v)
+{
+        return v <= 0.04045 ? v / 12.92 : pow((v + 0.055) / 1.055, 2.4);
+}
+
+/* A curve's value at @v of 0 to 1: sampled, or the parametric kind 3 that sRGB is written as. */
+static double curve_at(const struct icc *p, size_t at, double v)
+{
+        uint32_t n = u32(p, at + 8);
+
+        if (u32(p, at) == TAG('p', 'a', 'r', 'a') && u32(p, at + 8) >> 16 == 3) {
+                double g = s15f16(p, at + 12), a = s15f16(p, at + 16), b = s15f16(p, at + 20), c = s15f16(p, at + 24), d = s15f16(p, at + 28);
+
+                return v >= d ? pow(a * v + b, g) : c * v;
+        }
+        if (u32(p, at) != TAG('c', 'u', 'r', 'v') || n < 16 || n > 65536)
+                return -1;
+
+        uint32_t i = (uint32_t)(v * (n - 1) + 0.5);
+
+        return (u32(p, at + 12 + (size_t)i * 2) >> 16) / 65535.0;
+}
+
+static bool curve_is_srgb(const struct icc *p, uint32_t tag)
+{
+        size_t at = find(p, tag);
+
+        for (int i = 0; at && i <= 16; i++)
+                if (fabs(curve_at(p, at, i / 16.0) - srgb_curve(i / 16.0)) > 0.004)
+                        return false;
+        return at != 0;
+}
+
+bool profile_is_srgb(GBytes *icc)
+{
+        gsize size;
+        const void *bytes = g_bytes_get_data(icc, &size);
+        const struct icc p = { .bytes = (const uint8_t *)bytes, .size = size };
+
+        return size > 132 && u32(&p, 16) == TAG('R', 'G', 'B', ' ') && !find(&p, TAG('A', '2', 'B', '0')) &&
+               colorant_is(&p, TAG('r', 'X', 'Y', 'Z'), 0.4361, 0.2225, 0.0139) &&
+               colorant_is(&p, TAG('g', 'X', 'Y', 'Z'), 0.3851, 0.7169, 0.0971) &&
+               colorant_is(&p, TAG('b', 'X', 'Y', 'Z'), 0.1431, 0.0606, 0.7141) && curve_is_srgb(&p, TAG('r', 'T', 'R', 'C')) &&
+               curve_is_srgb(&p, TAG('g', 'T', 'R', 'C')) && curve_is_srgb(&p, TAG('b', 'T', 'R', 'C'));
+}
