@@ -15,7 +15,7 @@ static inline int fd_close(int fd)
         int saved = errno;
 
         if (fd >= 0)
-                (void) close(fd);
+                (void)close(fd);
         errno = saved;
         return -1;
 }
@@ -37,7 +37,7 @@ static inline int fd_steal(int *fd)
 static inline void dir_closep(DIR **dir)
 {
         if (*dir)
-                (void) closedir(*dir);
+                (void)closedir(*dir);
         *dir = NULL;
 }
 

@@ -14,11 +14,11 @@ static const struct {
         bool trusted;
 } formats[_FORMAT_MAX + 1] = {
         [FORMAT_NONE] = { .name = "", .extension = "" },
-#define X(symbol, name_, extension_, trusted_)                                                                                        \
+#define X(symbol, name_, extension_, trusted_) \
         [FORMAT_##symbol] = { .name = (name_), .extension = (extension_), .trusted = (trusted_) != 0 },
         FORMAT_LIST(X)
 #undef X
-        [FORMAT_SAME] = { .name = "same", .extension = "" },
+                [FORMAT_SAME] = { .name = "same", .extension = "" },
 };
 
 const char *format_name(enum format format)
@@ -250,7 +250,10 @@ static const struct {
         uint8_t size, offset;
         enum format format;
 } magics[] = {
-#define MAGIC(offset, literal, format) { literal, sizeof(literal) - 1, offset, format }
+#define MAGIC(offset, literal, format) \
+        { \
+                literal, sizeof(literal) - 1, offset, format \
+        }
         MAGIC(0, "\xff\xd8\xff", FORMAT_JPEG),
         MAGIC(0, "\x89PNG\r\n\x1a\n", FORMAT_PNG),
         MAGIC(0, "GIF87a", FORMAT_GIF),
@@ -297,11 +300,11 @@ enum format format_sniff(const void *head, size_t size)
 bool format_picture_name(const char *file_name)
 {
         static const char *const extensions[] = {
-                "jpg",  "jpeg", "jpe", "jfif", "jif", "png", "apng", "webp", "gif", "tif", "tiff", "heic", "heif", "hif", "avif", "avifs",
-                "jxl",  "jp2",  "j2k", "j2c",  "jpf", "jpx", "jpm",  "svg",  "svgz", "pdf", "bmp",  "dib",  "ico",  "cur", "pnm",  "ppm",
-                "pgm",  "pbm",  "pam", "pfm",  "psd", "psb", "exr",  "hdr",  "fits", "fit", "fts",  "dds",  "qoi",  "tga", "pcx",  "xcf",
-                "dng",  "cr2",  "cr3", "crw",  "nef", "nrw", "arw",  "srf",  "sr2",  "orf", "rw2",  "rwl",  "raf",  "pef", "srw",  "x3f",
-                "3fr",  "fff",  "iiq", "erf",  "dcr", "kdc", "mrw",  "mef",  "mos",
+                "jpg",   "jpeg", "jpe", "jfif", "jif", "png", "apng", "webp", "gif", "tif",  "tiff", "heic", "heif", "hif", "avif",
+                "avifs", "jxl",  "jp2", "j2k",  "j2c", "jpf", "jpx",  "jpm",  "svg", "svgz", "pdf",  "bmp",  "dib",  "ico", "cur",
+                "pnm",   "ppm",  "pgm", "pbm",  "pam", "pfm", "psd",  "psb",  "exr", "hdr",  "fits", "fit",  "fts",  "dds", "qoi",
+                "tga",   "pcx",  "xcf", "dng",  "cr2", "cr3", "crw",  "nef",  "nrw", "arw",  "srf",  "sr2",  "orf",  "rw2", "rwl",
+                "raf",   "pef",  "srw", "x3f",  "3fr", "fff", "iiq",  "erf",  "dcr", "kdc",  "mrw",  "mef",  "mos",
         };
         const char *dot = strrchr(file_name, '.');
 

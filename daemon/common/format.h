@@ -10,35 +10,35 @@
 #include <stdint.h>
 
 /*       symbol   name       extension  trusted: read by default */
-#define FORMAT_LIST(X)                  \
-        X(JPEG,   "jpeg",    "jpg",  1) \
-        X(PNG,    "png",     "png",  1) \
-        X(WEBP,   "webp",    "webp", 1) \
-        X(GIF,    "gif",     "gif",  1) \
-        X(TIFF,   "tiff",    "tif",  1) \
-        X(HEIF,   "heif",    "heic", 1) \
-        X(AVIF,   "avif",    "avif", 1) \
-        X(JXL,    "jxl",     "jxl",  0) \
-        X(JP2,    "jp2",     "jp2",  0) \
-        X(SVG,    "svg",     "svg",  0) \
-        X(PDF,    "pdf",     "pdf",  0) \
-        X(BMP,    "bmp",     "bmp",  0) \
-        X(ICO,    "ico",     "ico",  0) \
-        X(PNM,    "pnm",     "ppm",  0) \
-        X(PSD,    "psd",     "psd",  0) \
-        X(EXR,    "exr",     "exr",  0) \
-        X(HDR,    "hdr",     "hdr",  0) \
-        X(FITS,   "fits",    "fits", 0) \
-        X(DDS,    "dds",     "dds",  0) \
-        X(QOI,    "qoi",     "qoi",  0) \
-        X(RAW,    "raw",     "raw",  1) /* camera RAW: TIFF-like, but only its embedded JPEG is a picture */
+#define FORMAT_LIST(X) \
+        X(JPEG, "jpeg", "jpg", 1) \
+        X(PNG, "png", "png", 1) \
+        X(WEBP, "webp", "webp", 1) \
+        X(GIF, "gif", "gif", 1) \
+        X(TIFF, "tiff", "tif", 1) \
+        X(HEIF, "heif", "heic", 1) \
+        X(AVIF, "avif", "avif", 1) \
+        X(JXL, "jxl", "jxl", 0) \
+        X(JP2, "jp2", "jp2", 0) \
+        X(SVG, "svg", "svg", 0) \
+        X(PDF, "pdf", "pdf", 0) \
+        X(BMP, "bmp", "bmp", 0) \
+        X(ICO, "ico", "ico", 0) \
+        X(PNM, "pnm", "ppm", 0) \
+        X(PSD, "psd", "psd", 0) \
+        X(EXR, "exr", "exr", 0) \
+        X(HDR, "hdr", "hdr", 0) \
+        X(FITS, "fits", "fits", 0) \
+        X(DDS, "dds", "dds", 0) \
+        X(QOI, "qoi", "qoi", 0) \
+        X(RAW, "raw", "raw", 1) /* camera RAW: TIFF-like, but only its embedded JPEG is a picture */
 
 enum format {
         FORMAT_NONE, /* not a picture that we know */
 #define X(symbol, name, extension, trusted) FORMAT_##symbol,
         FORMAT_LIST(X)
 #undef X
-        _FORMAT_MAX,
+                _FORMAT_MAX,
         FORMAT_SAME = _FORMAT_MAX, /* only in presets: the format of the original */
 };
 
@@ -65,9 +65,9 @@ enum format format_sniff(const void *head, size_t size);
 bool format_picture_name(const char *file_name);
 
 enum format_end {
-        FORMAT_END_UNKNOWN,  /* the format has no end that could be recognised in O(1) */
+        FORMAT_END_UNKNOWN, /* the format has no end that could be recognised in O(1) */
         FORMAT_END_COMPLETE,
-        FORMAT_END_MISSING,  /* may still be a good file: 3 of 113 camera photos carry bytes after their end */
+        FORMAT_END_MISSING, /* may still be a good file: 3 of 113 camera photos carry bytes after their end */
 };
 
 /* Whether a file of @format and @file_bytes whose first bytes are @head and whose last are @tail looks complete.  May shorten a

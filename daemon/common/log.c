@@ -15,26 +15,26 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#define BUFFER_BYTES (4U << 20)
+#define BUFFER_BYTES   (4U << 20)
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
-#define IDENTIFIER "thumbnaild"
+#define IDENTIFIER     "thumbnaild"
 
 static const struct {
         const char *name;
         const char *message_id;
         int priority;
 } events[_EV_MAX] = {
-#define X(symbol, name_, priority_, message_id_)                                                                                      \
+#define X(symbol, name_, priority_, message_id_) \
         [EV_##symbol] = { .name = (name_), .message_id = (message_id_), .priority = (priority_) },
         LOG_EVENT_LIST(X)
 #undef X
 };
 
 static struct {
-        int fd;                   /* connected to the journal; -1: stderr only */
+        int fd; /* connected to the journal; -1: stderr only */
         bool lost;
         bool terminal;
-        GQueue waiting;           /* GBytes, oldest first */
+        GQueue waiting; /* GBytes, oldest first */
         size_t waiting_bytes;
         uint64_t dropped;
         void (*before)(void *);
@@ -88,13 +88,13 @@ int log_connect(void)
         if (connect(fd, (const struct sockaddr *)&address, sizeof address) < 0)
                 return neg_errno();
         if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) < 0)
-                (void) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+                (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
         return fd_steal(&fd);
 }
 
 void log_open(int journal_fd)
 {
-        (void) fd_close(backend.fd);
+        (void)fd_close(backend.fd);
         backend.fd = journal_fd;
         backend.lost = false;
         backend.terminal = isatty(STDERR_FILENO) == 1;
@@ -167,9 +167,9 @@ static GString *encode(enum log_event_id event, const struct log_field *fields, 
         for (size_t i = 0; i < n_fields; i++) {
                 char key[64], number[24];
 
-                (void) snprintf(key, sizeof key, "THUMBNAILD_%s", fields[i].key);
+                (void)snprintf(key, sizeof key, "THUMBNAILD_%s", fields[i].key);
                 if (fields[i].is_number) {
-                        (void) snprintf(number, sizeof number, "%" PRIu64, fields[i].num);
+                        (void)snprintf(number, sizeof number, "%" PRIu64, fields[i].num);
                         append_field(out, key, number);
                 } else if (fields[i].str) {
                         append_field(out, key, fields[i].str);
@@ -206,7 +206,7 @@ void log_flush(void)
 
                 if (!send_now(data, size))
                         return;
-                (void) g_queue_pop_head(&backend.waiting);
+                (void)g_queue_pop_head(&backend.waiting);
                 backend.waiting_bytes -= size;
                 g_bytes_unref(bytes);
         }
@@ -215,8 +215,8 @@ void log_flush(void)
 
         backend.dropped = 0;
         if (dropped > 0)
-                log_event(EV_DROPPED, FIELDS(F_NUM(COUNT, dropped)), "%" PRIu64 " lines of the log were dropped because the journal did not take them",
-                          dropped);
+                log_event(EV_DROPPED, FIELDS(F_NUM(COUNT, dropped)),
+                          "%" PRIu64 " lines of the log were dropped because the journal did not take them", dropped);
 }
 
 static void to_journal(GString *datagram)

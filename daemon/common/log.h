@@ -11,16 +11,16 @@
 
 #include "log-events.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <syslog.h>
 
 enum log_event_id {
 #define X(symbol, name, priority, message_id) EV_##symbol,
         LOG_EVENT_LIST(X)
 #undef X
-        _EV_MAX,
+                _EV_MAX,
 };
 
 /* A field THUMBNAILD_<key>: a string of any bytes but NUL (left out when NULL), or with @str NULL and @is_number a number. */
@@ -61,8 +61,9 @@ void log_event_fields(enum log_event_id event, const struct log_field *fields, s
         __attribute__((format(printf, 4, 5)));
 
 /* log_event(EV_MADE, FIELDS(F_STR(FILE, name), F_NUM(USEC, usec)), "Made %s", name); */
-#define FIELDS(...) (const struct log_field[]){ __VA_ARGS__ }, sizeof((const struct log_field[]){ __VA_ARGS__ }) / sizeof(struct log_field)
-#define NO_FIELDS NULL, 0
+#define FIELDS(...) \
+        (const struct log_field[]){ __VA_ARGS__ }, sizeof((const struct log_field[]){ __VA_ARGS__ }) / sizeof(struct log_field)
+#define NO_FIELDS             NULL, 0
 #define log_event(event, ...) log_event_fields(event, __VA_ARGS__)
 
 /* @text with control and bidirectional characters and bytes that are not UTF-8 escaped as \xNN or \u{NNNN}, backslash as it is.

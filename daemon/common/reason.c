@@ -11,8 +11,7 @@ static const struct {
         const char *remedy;
         enum reason_kind kind;
 } reasons[_REASON_MAX] = {
-#define X(symbol, token_, kind_, remedy_)                                                                                             \
-        [REASON_##symbol] = { .token = (token_), .remedy = (remedy_), .kind = REASON_IS_##kind_ },
+#define X(symbol, token_, kind_, remedy_) [REASON_##symbol] = { .token = (token_), .remedy = (remedy_), .kind = REASON_IS_##kind_ },
         REASON_LIST(X)
 #undef X
 };

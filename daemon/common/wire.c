@@ -36,9 +36,10 @@ static bool is_string(const char *text, size_t size)
 static bool spec_is_valid(const struct wire_spec *s)
 {
         return (s->width_px > 0 || s->height_px > 0) && s->fit <= FIT_STRETCH && s->crop <= CROP_WEST && s->format > FORMAT_NONE &&
-               s->format < _FORMAT_MAX && s->quality >= 1 && s->quality <= 100 && (s->effort <= 9 || s->effort == WIRE_EFFORT_DEFAULT) &&
-               s->upscale <= 1 && s->lossless <= 1 && s->strip <= 1 && s->profile <= PROFILE_KEEP && s->animation <= ANIMATION_ALL &&
-               s->background_rgb <= 0xffffff && s->sharpen_percent <= 10000;
+               s->format < _FORMAT_MAX && s->quality >= 1 && s->quality <= 100 &&
+               (s->effort <= 9 || s->effort == WIRE_EFFORT_DEFAULT) && s->upscale <= 1 && s->lossless <= 1 && s->strip <= 1 &&
+               s->profile <= PROFILE_KEEP && s->animation <= ANIMATION_ALL && s->background_rgb <= 0xffffff &&
+               s->sharpen_percent <= 10000;
 }
 
 static bool render_is_valid(const struct wire_render *r, unsigned n_fds)
@@ -123,7 +124,7 @@ static unsigned collect_fds(struct msghdr *header, int *fds, unsigned room)
                         if (n < room)
                                 fds[n] = fd;
                         else
-                                (void) close(fd);
+                                (void)close(fd);
                 }
         }
         return n;
@@ -150,7 +151,7 @@ int wire_receive(int socket_fd, union wire_message *ret, int *ret_fds, unsigned 
                 return 0;
         if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || n_fds > room || wire_check(&message, (size_t)n, n_fds) < 0) {
                 for (unsigned i = 0; i < n_fds && i < room; i++)
-                        (void) close(fds[i]);
+                        (void)close(fds[i]);
                 return -EPROTO;
         }
         memcpy(ret, &message, (size_t)n);

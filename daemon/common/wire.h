@@ -23,10 +23,10 @@
 #include <limits.h>
 #include <stdint.h>
 
-#define WIRE_VERSION 1U
-#define WIRE_OUTPUTS_MAX 32U
-#define WIRE_UNSETTLED_MAX 64U
-#define WIRE_TEXT_BYTES 256U
+#define WIRE_VERSION        1U
+#define WIRE_OUTPUTS_MAX    32U
+#define WIRE_UNSETTLED_MAX  64U
+#define WIRE_TEXT_BYTES     256U
 #define WIRE_EFFORT_DEFAULT 255U
 
 enum wire_kind {
@@ -44,15 +44,15 @@ enum wire_animation { ANIMATION_FIRST, ANIMATION_ALL };
 
 /* What one thumbnail shall be: the part of a preset that a worker needs. */
 struct wire_spec {
-        uint32_t width_px, height_px;  /* the box; 0: free on that side, never both */
-        uint32_t fit, crop;            /* enum wire_fit, enum wire_crop */
-        uint32_t format;               /* enum format that can be written, FORMAT_SAME already resolved */
-        uint32_t quality;              /* 1 to 100 */
-        uint32_t effort;               /* 0 to 9, or WIRE_EFFORT_DEFAULT */
+        uint32_t width_px, height_px;      /* the box; 0: free on that side, never both */
+        uint32_t fit, crop;                /* enum wire_fit, enum wire_crop */
+        uint32_t format;                   /* enum format that can be written, FORMAT_SAME already resolved */
+        uint32_t quality;                  /* 1 to 100 */
+        uint32_t effort;                   /* 0 to 9, or WIRE_EFFORT_DEFAULT */
         uint32_t upscale, lossless, strip; /* 0 or 1 */
-        uint32_t profile, animation;   /* enum wire_profile, enum wire_animation */
-        uint32_t background_rgb;       /* 0xRRGGBB: pads, and what alpha is flattened on */
-        uint32_t sharpen_percent;      /* sigma in hundredths of a pixel; 0: not at all */
+        uint32_t profile, animation;       /* enum wire_profile, enum wire_animation */
+        uint32_t background_rgb;           /* 0xRRGGBB: pads, and what alpha is flattened on */
+        uint32_t sharpen_percent;          /* sigma in hundredths of a pixel; 0: not at all */
 };
 
 /* The layers a worker's sandbox can have; bits of wire_hello.sandbox. */
@@ -65,25 +65,25 @@ enum wire_sandbox {
 
 struct wire_hello {
         uint32_t version, kind;
-        uint64_t readable, writable;   /* bit per enum format: found out by trying it */
-        uint32_t sandbox;              /* enum wire_sandbox, the layers that are active */
+        uint64_t readable, writable; /* bit per enum format: found out by trying it */
+        uint32_t sandbox;            /* enum wire_sandbox, the layers that are active */
         uint32_t reserved;
-        uint64_t address_space_bytes;  /* before the first picture: what a memory grant comes on top of */
-        char engine[WIRE_TEXT_BYTES];  /* library and version, for people */
+        uint64_t address_space_bytes; /* before the first picture: what a memory grant comes on top of */
+        char engine[WIRE_TEXT_BYTES]; /* library and version, for people */
 };
 
 struct wire_render {
         uint32_t version, kind;
-        uint64_t job;                  /* the supervisor's number, given back in the reply */
-        uint64_t memory_bytes;         /* the grant: a picture predicted to need more is handed back (wire_reply.needs_bytes) */
+        uint64_t job;          /* the supervisor's number, given back in the reply */
+        uint64_t memory_bytes; /* the grant: a picture predicted to need more is handed back (wire_reply.needs_bytes) */
         uint64_t pixels_max;
-        uint64_t loaders;              /* bit per enum format that may be read */
+        uint64_t loaders; /* bit per enum format that may be read */
         uint32_t frames_max;
-        uint32_t n_outputs;            /* 1 to WIRE_OUTPUTS_MAX; as many descriptors follow the input's */
+        uint32_t n_outputs; /* 1 to WIRE_OUTPUTS_MAX; as many descriptors follow the input's */
         uint32_t attempt;
         uint32_t reserved;
         struct wire_spec outputs[WIRE_OUTPUTS_MAX];
-        char inbox[PATH_MAX];          /* for the log only: a worker can open neither */
+        char inbox[PATH_MAX]; /* for the log only: a worker can open neither */
         char file[PATH_MAX];
 };
 
@@ -95,15 +95,15 @@ struct wire_output {
 struct wire_reply {
         uint32_t version, kind;
         uint64_t job;
-        uint32_t reason;               /* enum reason; REASON_NONE: all outputs are written */
-        uint32_t format;               /* enum format of the original as decoded */
-        uint64_t needs_bytes;          /* with REASON_OUT_OF_MEMORY: predicted need above the grant, nothing was decoded; else 0 */
-        uint32_t width_px, height_px;  /* of the original, upright */
+        uint32_t reason;              /* enum reason; REASON_NONE: all outputs are written */
+        uint32_t format;              /* enum format of the original as decoded */
+        uint64_t needs_bytes;         /* with REASON_OUT_OF_MEMORY: predicted need above the grant, nothing was decoded; else 0 */
+        uint32_t width_px, height_px; /* of the original, upright */
         uint64_t render_usec;
-        uint32_t n_outputs;            /* those of the request, when REASON_NONE */
-        uint32_t journal_lost;         /* 1: the worker's journal connection is gone, it should be replaced */
+        uint32_t n_outputs;    /* those of the request, when REASON_NONE */
+        uint32_t journal_lost; /* 1: the worker's journal connection is gone, it should be replaced */
         struct wire_output outputs[WIRE_OUTPUTS_MAX];
-        char text[WIRE_TEXT_BYTES];    /* for people: why it failed, or the warning it was made with; may be empty */
+        char text[WIRE_TEXT_BYTES]; /* for people: why it failed, or the warning it was made with; may be empty */
 };
 
 struct wire_settle { /* PUBLISHED and REFUSED */

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* The configuration as the rest of the supervisor sees it: read by libconfig through one key table per group, checked completely, and
+ * never changed afterwards.  A reload makes a new one. */
+
+#include "record.h"
+#include "wire.h"
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct preset {
+        char *name;
+        struct wire_spec spec;               /* spec.format may be FORMAT_SAME */
+        char fingerprint[RECORD_HASH_BYTES]; /* of the keys a user sees, never of the program's version */
+};
+
+struct folder_config {
+        char *inbox, *outbox; /* absolute */
+        char *template;       /* of names, see name.h */
+        char *label;          /* {folder}: the inbox's last component */
+        GPtrArray *presets;   /* of struct preset, borrowed from the config */
+        GPtrArray *ignore;    /* of char *, globs of fnmatch(3), added to the built-in list */
+        bool recursive;
+        bool shared_outbox; /* another folder writes there too */
+        bool wants_same;    /* some preset takes the format of the original */
+        int64_t settle_ms;
+        int64_t mode;           /* of thumbnails */
+        char *group;            /* of thumbnails, or NULL */
+        gid_t gid;              /* of that group, or (gid_t)-1 */
+        unsigned line;          /* in the file, for messages */
+        uint32_t unused_choice; /* keys with one accepted value so far: nothing depends on them */
+};
+
+struct limits {
+        int64_t file_mib, megapixels, frames, seconds, memory_mib;
+};
+
+struct config {
+        char *path;      /* NULL when made from the command line */
+        int64_t workers; /* 0: one per usable CPU */
+        int64_t stop_seconds;
+        uint32_t sandbox_required; /* 0 or 1 */
+        uint64_t loaders;          /* bit per enum format */
+        struct limits limits;
+        GPtrArray *presets; /* of struct preset */
+        GPtrArray *folders; /* of struct folder_config, at least one */
+};
+
+/* Read and check @path.  Returns owned, or NULL with at least one line "FILE:LINE: what is wrong" in @errors, which gets every problem
+ * that can be found at once. */
+struct config *config_load(const char *path, GString *errors);
+
+/* One folder with defaults, as -i and -o ask for it; @spec NULL: the preset of an empty configuration, else that one named @name.
+ * Returns owned, or NULL with a line in @errors. */
+struct config *config_for_folder(const char *inbox, const char *outbox, const char *name, const struct wire_spec *spec,
+                                 GString *errors);
+
+void config_free(struct config *config);
+/* for g_autoptr-like use: _cleanup_(config_freep) */
+static inline void config_freep(struct config **config)
+{
+        config_free(*config);
+}
+
+/* The spec of a preset in which only the box is yet to be set. */
+struct wire_spec config_default_spec(void);

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Ties inbox, outbox, intake and scan of one folder together. */
+
+#include "folder.h"
+
+#include "base.h"
+#include "log.h"
+#include "name.h"
+#include "scan.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Partial and system names, beside the hidden ones; globs of fnmatch(3), ASCII case counts. */
+static const char *const ignored_names[] = {
+        "*.part",      "*.partial", "*.filepart", "*.crdownload", "*.tmp",    "~$*",          "Thumbs.db",
+        "desktop.ini", "@eaDir",    "__MACOSX",   "lost+found",   "#recycle", "$RECYCLE.BIN", "System Volume Information",
+        "@Recycle",
+};
+
+static bool name_is_ignored(const struct folder_config *config, const char *name)
+{
+        if (name[0] == '.')
+                return true;
+        for (size_t i = 0; i < G_N_ELEMENTS(ignored_names); i++)
+                if (fnmatch(ignored_names[i], name, 0) == 0)
+                        return true;
+        for (guint i = 0; i < config->ignore->len; i++)
+                if (fnmatch((const char *)config->ignore->pdata[i], name, 0) == 0)
+                        return true;
+        return false;
+}
+
+bool folder_ignores(const struct folder *folder, const char *file)
+{
+        g_auto(GStrv) parts = g_strsplit(file, "/", -1);
+
+        for (char **part = parts; *part; part++)
+                if (name_is_ignored(folder->config, *part))
+                        return true;
+        return !folder->config->recursive && parts[0] && parts[1];
+}
+
+/* ---- scanning */
+
+static void watch_trouble(struct folder *f, const char *directory, int error)
+{
+        int watches, instances;
+
+        if (f->watch_trouble_told)
+                return;
+        f->watch_trouble_told = true;
+        intake_limits(&watches, &instances);
+        if (error == -ENOSPC)
+                log_event(
+                        EV_TROUBLE, FIELDS(F_STR(INBOX, f->config->inbox), F_STR(FILE, directory)),
+                        "No inotify watch is left for %s/%s and maybe others: new files there are found by reload and restart only; the limit is "
+                        "%d, raise it with 'sysctl fs.inotify.max_user_watches=%d'",
+                        f->config->inbox, directory, watches, watches > 0 ? watches * 2 : 1048576);
+        else
+                log_event(EV_TROUBLE, FIELDS(F_STR(INBOX, f->config->inbox), F_STR(FILE, directory)), "%s/%s cannot be watched: %s",
+                          f->config->inbox, directory, g_strerror(-error));
+}
+
+static bool on_enter(const char *directory, int fd, void *userdata)
+{
+        struct folder *f = (struct folder *)userdata;
+        struct stat st;
+        int r;
+
+        if (fstat(fd, &st) < 0 || outbox_is(f->outbox, &st)) /* an outbox below the inbox is left out */
+                return false;
+        r = intake_watch(f->intake, directory, fd);
+        if (r < 0)
+                watch_trouble(f, directory, r);
+        return true;
+}
+
+static bool visit(struct folder *f, const char *file, int fd, const char *base, unsigned char type, enum folder_found how)
+{
+        if (name_is_ignored(f->config, base))
+                return false;
+        if (type == DT_DIR && f->config->recursive)
+                return true;
+        if (type != DT_REG)
+                f->hooks->odd(f, file, type, f->userdata);
+        else if (how == FOUND_IN_NEW_FOLDER || folder_wants(f, file, fd, base))
+                f->hooks->file(f, file, how, f->userdata);
+        return false;
+}
+
+static bool on_found_backlog(const char *file, int fd, const char *base, unsigned char type, void *userdata)
+{
+        struct folder *f = (struct folder *)userdata;
+
+        f->found += type == DT_REG;
+        return visit(f, file, fd, base, type, FOUND_BY_SCAN);
+}
+
+static bool on_found_arrival(const char *file, int fd, const char *base, unsigned char type, void *userdata)
+{
+        return visit((struct folder *)userdata, file, fd, base, type, FOUND_IN_NEW_FOLDER);
+}
+
+static void on_scan_trouble(const char *directory, int error, void *userdata)
+{
+        const struct folder *f = (const struct folder *)userdata;
+
+        if (error == -ENOENT || error == -ENOTDIR || error == -ELOOP) /* went away, or was replaced, meanwhile */
+                return;
+        log_event(
+                EV_WAITING,
+                FIELDS(F_STR(INBOX, f->config->inbox), F_STR(FILE, directory), F_STR(REASON, reason_token(reason_from_errno(error)))),
+                "The folder %s/%s cannot be read: %s; let the daemon read it with 'chmod g+rx' or 'setfacl -m u:thumbnaild:rx'",
+                f->config->inbox, directory, g_strerror(-error));
+}
+
+static const struct scan_hooks backlog_hooks = { on_enter, on_found_backlog, on_scan_trouble };
+static const struct scan_hooks arrival_hooks = { on_enter, on_found_arrival, on_scan_trouble };
+
+/* ---- news from the inbox */
+
+static void on_news(const char *file, enum intake_news news, void *userdata)
+{
+        static const enum folder_found how[] = {
+                [NEWS_CLOSED] = FOUND_CLOSED, [NEWS_ARRIVED] = FOUND_ARRIVED, [NEWS_CHANGED] = FOUND_CHANGED, [NEWS_GONE] = FOUND_GONE
+        };
+        struct folder *f = (struct folder *)userdata;
+
+        if (!name_is_ignored(f->config, strrchr(file, '/') ? strrchr(file, '/') + 1 : file))
+                f->hooks->file(f, file, how[news], f->userdata);
+}
+
+static void on_new_directory(const char *directory, void *userdata)
+{
+        struct folder *f = (struct folder *)userdata;
+
+        if (folder_ignores(f, directory))
+                return;
+        if (f->config->recursive)
+                scan_push(f->arrivals, directory);
+        else
+                f->hooks->odd(f, directory, DT_DIR, f->userdata);
+}
+
+static void on_overflow(void *userdata)
+{
+        struct folder *f = (struct folder *)userdata;
+
+        log_event(EV_OVERFLOW, FIELDS(F_STR(INBOX, f->config->inbox)),
+                  "The kernel's queue of file events for %s ran over; everything there is looked at again", f->config->inbox);
+        folder_rescan(f);
+}
+
+static void on_lost(const char *why, void *userdata)
+{
+        struct folder *f = (struct folder *)userdata;
+
+        f->hooks->lost(f, why, f->userdata);
+}
+
+static const struct intake_hooks intake_hooks = { on_news, on_new_directory, on_overflow, on_lost };
+
+/* ---- life */
+
+struct folder *folder_new(sd_event *event, const struct folder_config *config, const struct folder_hooks *hooks, void *userdata)
+{
+        struct folder *f = g_new0(struct folder, 1);
+
+        f->event = event;
+        f->config = config;
+        f->hooks = hooks;
+        f->userdata = userdata;
+        f->inbox_fd = -1;
+        return f;
+}
+
+void folder_close(struct folder *f)
+{
+        f->usable = false;
+        g_clear_pointer(&f->arrivals, scan_free);
+        g_clear_pointer(&f->backlog, scan_free);
+        g_clear_pointer(&f->intake, intake_free);
+        g_clear_pointer(&f->outbox, outbox_unref);
+        f->inbox_fd = fd_close(f->inbox_fd);
+}
+
+void folder_free(struct folder *f)
+{
+        if (!f)
+                return;
+        folder_close(f);
+        g_free(f->paused);
+        g_free(f);
+}
+
+static int open_inbox(struct folder *f, char **ret_why)
+{
+        f->inbox_fd = open(f->config->inbox, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (f->inbox_fd < 0) {
+                int r = neg_errno();
+
+                *ret_why = g_strdup_printf(
+                        r == -ENOENT   ? "The inbox %s does not exist; make it, or correct 'inbox'"
+                        : r == -EACCES ? "The inbox %s cannot be read; give the daemon 'rx' on it and 'x' on what is above it"
+                                       : "The inbox %s cannot be opened",
+                        f->config->inbox);
+                return r;
+        }
+        f->leases = source_leases_mean_it(f->inbox_fd);
+        return 0;
+}
+
+static int open_outbox(struct folder *f, struct folder *sharing, uint64_t lock_wait_usec, char **ret_why)
+{
+        pid_t holder;
+        int r;
+
+        if (sharing && sharing->outbox) {
+                f->outbox = outbox_ref(sharing->outbox);
+                return 0;
+        }
+        r = outbox_open(f->config->outbox, lock_wait_usec, &f->outbox, &holder);
+        if (r == -EWOULDBLOCK)
+                *ret_why = holder > 0 ? g_strdup_printf("The outbox %s is held by another daemon, process %d; stop that one first",
+                                                        f->config->outbox, (int)holder)
+                                      : g_strdup_printf("The outbox %s is held by another daemon; stop that one first",
+                                                        f->config->outbox);
+        else if (r == -ENOENT)
+                *ret_why = g_strdup_printf("The outbox %s does not exist and neither does the folder above it; make that one",
+                                           f->config->outbox);
+        else if (r < 0)
+                *ret_why = g_strdup_printf("The outbox %s cannot be used: %s; give the daemon 'rwx' on it", f->config->outbox,
+                                           g_strerror(-r));
+        return r;
+}
+
+int folder_open(struct folder *f, struct folder *sharing, uint64_t lock_wait_usec, char **ret_why, enum reason *ret_reason)
+{
+        int r = open_inbox(f, ret_why);
+
+        if (r >= 0)
+                r = open_outbox(f, sharing, lock_wait_usec, ret_why);
+        if (r >= 0) {
+                r = intake_new(f->event, &intake_hooks, f, &f->intake);
+                if (r == -EMFILE) {
+                        int watches, instances;
+
+                        intake_limits(&watches, &instances);
+                        *ret_why = g_strdup_printf("No inotify instance is left for %s; the limit is %d, raise it with 'sysctl "
+                                                   "fs.inotify.max_user_instances=%d'",
+                                                   f->config->inbox, instances, instances > 0 ? instances * 2 : 1024);
+                } else if (r < 0) {
+                        *ret_why = g_strdup_printf("The inbox %s cannot be watched: %s", f->config->inbox, g_strerror(-r));
+                }
+        }
+        if (r < 0) {
+                folder_close(f);
+                *ret_reason = r == -ENOSPC || r == -EDQUOT || r == -EROFS ? reason_from_errno(r) : REASON_UNREADABLE;
+                return r;
+        }
+        f->arrivals = scan_new(f->inbox_fd, &arrival_hooks, f);
+        f->backlog = scan_new(f->inbox_fd, &backlog_hooks, f);
+        f->usable = true;
+        f->watch_trouble_told = false;
+        folder_rescan(f);
+        return 0;
+}
+
+void folder_rescan(struct folder *f)
+{
+        if (!f->usable)
+                return;
+        if (!scan_busy(f->backlog))
+                f->found = 0;
+        scan_push(f->backlog, ""); /* what is being read now is finished first, then everything is read again */
+}
+
+bool folder_step(struct folder *f, unsigned entries, bool only_arrivals)
+{
+        bool more = false;
+
+        if (!f->usable)
+                return false;
+        if (scan_busy(f->arrivals))
+                more = scan_step(f->arrivals, entries);
+        else if (!only_arrivals && scan_busy(f->backlog))
+                more = scan_step(f->backlog, entries);
+        return more || scan_busy(f->arrivals) || scan_busy(f->backlog);
+}
+
+bool folder_scanning(const struct folder *f)
+{
+        return f->usable && (scan_busy(f->backlog) || scan_busy(f->arrivals));
+}
+
+bool folder_has_arrivals(const struct folder *f)
+{
+        return f->usable && scan_busy(f->arrivals);
+}
+
+/* ---- what is to be made */
+
+/* What format = "same" means for an original of @format. */
+static enum format same_format(enum format format)
+{
+        static const enum format writable[] = { FORMAT_PNG, FORMAT_WEBP, FORMAT_GIF, FORMAT_AVIF, FORMAT_JXL };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(writable); i++)
+                if (writable[i] == format)
+                        return format;
+        return FORMAT_JPEG;
+}
+
+static void plan_one(struct folder *f, const char *file, const struct source *source, bool rewritten, const struct preset *preset,
+                     struct record *record, struct folder_plan *plan)
+{
+        struct wire_spec spec = preset->spec;
+        struct name_variant variant = { preset->name, NULL };
+        g_autofree char *name = NULL;
+
+        if (spec.format == FORMAT_SAME)
+                spec.format = same_format(source->format);
+        variant.extension = format_extension((enum format)spec.format);
+        name = name_expand(f->config->template, f->config->label, file, &variant, outbox_component_max(f->outbox));
+        (void)g_strlcpy(record->preset, preset->fingerprint, sizeof record->preset);
+        switch (outbox_look(f->outbox, name, record)) {
+        case OUTBOX_FRESH:
+                return;
+        case OUTBOX_TAKEN:
+                if (!plan->taken)
+                        plan->taken = (char *)g_steal_pointer(&name);
+                return;
+        case OUTBOX_RESTAMP:
+                if (!rewritten && outbox_restamp(f->outbox, name, record) == 0) {
+                        plan->n_restamped++;
+                        return;
+                }
+                break;
+        case OUTBOX_STALE:
+                break;
+        }
+        plan->outputs = g_renew(struct job_output, plan->outputs, plan->n_outputs + 1);
+        plan->outputs[plan->n_outputs++] =
+                (struct job_output){ .name = (char *)g_steal_pointer(&name), .spec = spec, .record = *record, .fd = -1 };
+}
+
+void folder_plan(struct folder *f, const char *file, const struct source *source, bool rewritten, struct folder_plan *ret)
+{
+        struct record record = { .size = source->size, .inode = source->inode, .mtime_nsec = source->mtime_nsec };
+
+        *ret = (struct folder_plan){ 0 };
+        record_hash(file, record.file);
+        for (guint i = 0; i < f->config->presets->len; i++)
+                plan_one(f, file, source, rewritten, (const struct preset *)f->config->presets->pdata[i], &record, ret);
+}
+
+bool folder_wants(struct folder *f, const char *file, int fd, const char *base)
+{
+        struct source source = { 0 };
+        struct folder_plan plan;
+        struct stat st;
+        bool wanted;
+
+        if (f->config->wants_same) /* its name depends on its content: only a real look tells */
+                return true;
+        if (fstatat(fd, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return false;
+        source.size = (uint64_t)st.st_size;
+        source.inode = st.st_ino;
+        source.mtime_nsec = source_mtime_nsec(&st);
+        folder_plan(f, file, &source, true, &plan);
+        wanted = plan.n_outputs > 0 || plan.taken;
+        for (unsigned i = 0; i < plan.n_outputs; i++)
+                g_free(plan.outputs[i].name);
+        g_free(plan.outputs);
+        g_free(plan.taken);
+        return wanted;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* One inbox and its outbox at work: descriptors, watches, scans, and what is to be made of a file there.  Tells the supervisor of
+ * files; never decides when one is made. */
+
+#include "config.h"
+#include "intake.h"
+#include "job.h"
+#include "outbox.h"
+
+#include <systemd/sd-event.h>
+
+struct folder;
+
+/* How the supervisor hears of a file. */
+enum folder_found { FOUND_BY_SCAN, FOUND_IN_NEW_FOLDER, FOUND_CLOSED, FOUND_ARRIVED, FOUND_CHANGED, FOUND_GONE };
+
+struct folder_hooks {
+        void (*file)(struct folder *folder, const char *file, enum folder_found how, void *userdata);
+        /* Nothing but a regular file: @type as in readdir(3). */
+        void (*odd)(struct folder *folder, const char *file, unsigned char type, void *userdata);
+        /* The inbox is gone: close the folder, try later.  @folder is still whole. */
+        void (*lost)(struct folder *folder, const char *why, void *userdata);
+};
+
+struct folder {
+        const struct folder_config *config; /* borrowed; another one after a reload */
+        const struct folder_hooks *hooks;
+        void *userdata;
+        sd_event *event; /* borrowed */
+        bool usable;     /* open: what follows is filled */
+        int inbox_fd;
+        bool leases; /* the inbox's file system gives leases that can be believed */
+        struct outbox *outbox;
+        struct intake *intake;
+        struct scan *arrivals; /* directories that have just appeared */
+        struct scan *backlog;  /* everything */
+        bool watch_trouble_told;
+        char *paused;   /* why it is not usable, or NULL */
+        uint64_t found; /* files that the present scan has looked at */
+};
+
+struct folder *folder_new(sd_event *event, const struct folder_config *config, const struct folder_hooks *hooks, void *userdata);
+void folder_free(struct folder *folder);
+
+/* Open it, lock its outbox (or share the one of @sharing, which may be NULL) and start watching.  Returns 0 and begins a scan, or a
+ * negative errno with an owned sentence in *@ret_why and its @ret_reason. */
+int folder_open(struct folder *folder, struct folder *sharing, uint64_t lock_wait_usec, char **ret_why, enum reason *ret_reason);
+
+/* Close everything; the object stays and can be opened again. */
+void folder_close(struct folder *folder);
+
+/* Look at everything in it again, from the beginning. */
+void folder_rescan(struct folder *folder);
+
+/* Go on reading for at most @entries.  With @only_arrivals leave the backlog alone.  Returns whether anything is left to read. */
+bool folder_step(struct folder *folder, unsigned entries, bool only_arrivals);
+
+/* Whether the scan of everything is going on. */
+bool folder_scanning(const struct folder *folder);
+
+/* Whether directories that have just appeared are waiting to be read. */
+bool folder_has_arrivals(const struct folder *folder);
+
+/* Whether the folder leaves @file alone: hidden, partial, system or configured names in any of its parts. */
+bool folder_ignores(const struct folder *folder, const char *file);
+
+struct folder_plan {
+        unsigned n_outputs; /* to make: owned array for the job */
+        struct job_output *outputs;
+        unsigned n_restamped; /* corrected in place just now */
+        char *taken;          /* owned name of one that something else holds, or NULL */
+};
+
+/* Compare what should stand in the outbox for @file in the version @source with what does.  With @rewritten a thumbnail that differs by
+ * the original's mtime alone is made again, else it is stamped anew here. */
+void folder_plan(struct folder *folder, const char *file, const struct source *source, bool rewritten, struct folder_plan *ret);
+
+/* Whether anything is to be done for entry @base of @fd, which is @file. */
+bool folder_wants(struct folder *folder, const char *file, int fd, const char *base);

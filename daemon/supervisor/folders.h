@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* All folders of the configuration: opened, paused while they cannot be used and tried again, carried over a reload. */
+
+#include "folder.h"
+#include "work.h"
+
+struct folders {
+        sd_event *event;        /* borrowed */
+        struct work *work;      /* borrowed: hears of the files */
+        GPtrArray *all;         /* of struct folder, in the order of the configuration */
+        GPtrArray *retired;     /* left out by a reload: closed, but jobs in flight may still point there */
+        sd_event_source *retry; /* of paused ones */
+};
+
+void folders_init(struct folders *folders, sd_event *event, struct work *work);
+void folders_done(struct folders *folders); /* also after a failed start */
+
+/* Serve the folders of @config, borrowed, from now on: those that are served already go on and are scanned again, others are closed or
+ * opened.  A lock that another daemon holds is waited for at most @lock_wait_usec.  What cannot be opened is paused. */
+void folders_apply(struct folders *folders, const struct config *config, uint64_t lock_wait_usec);
+
+unsigned folders_usable(const struct folders *folders);
+
+/* How many are paused; *@ret_why, unless NULL, gets the reason of one, borrowed. */
+unsigned folders_paused(const struct folders *folders, const char **ret_why);
+
+bool folders_scanning(const struct folders *folders);
+bool folders_have_arrivals(const struct folders *folders);
+
+/* Read on in each for at most @entries entries. */
+void folders_step(struct folders *folders, unsigned entries);

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One inotify descriptor, its watches, and the meaning of its events.  Never opens a file; knows no jobs. */
+
+#include "intake.h"
+
+#include "base.h"
+
+#include <assert.h>
+#include <glib.h>
+#include <inotifytools/inotify.h>
+#include <inotifytools/inotifytools.h>
+#include <stdalign.h>
+#include <stdio.h>
+#include <string.h>
+
+/* CREATE for hard links, linkat and plain renames, ATTRIB for a chmod that makes a file readable, the rest for removals. */
+#define EVENTS       "CLOSE_WRITE,MOVED_TO,CREATE,ATTRIB,DELETE,MOVED_FROM,DELETE_SELF,MOVE_SELF"
+#define BUFFER_BYTES 65536
+
+struct intake {
+        int fd;
+        int mask;
+        sd_event_source *source;
+        GHashTable *directories; /* watch descriptor → char *path */
+        GHashTable *watches;     /* char *path (owned by the other) → watch descriptor */
+        const struct intake_hooks *hooks;
+        void *userdata;
+};
+
+void intake_limits(int *ret_watches, int *ret_instances)
+{
+        *ret_watches = inotifytools_get_max_user_watches();
+        *ret_instances = inotifytools_get_max_user_instances();
+}
+
+static void forget(struct intake *in, int wd)
+{
+        const char *directory = (const char *)g_hash_table_lookup(in->directories, GINT_TO_POINTER(wd));
+
+        if (!directory)
+                return;
+        if (GPOINTER_TO_INT(g_hash_table_lookup(in->watches, directory)) == wd)
+                (void)g_hash_table_remove(in->watches, directory);
+        (void)g_hash_table_remove(in->directories, GINT_TO_POINTER(wd));
+}
+
+static bool is_below(const char *path, const char *directory)
+{
+        size_t n = strlen(directory);
+
+        return n == 0 || (strncmp(path, directory, n) == 0 && (path[n] == '\0' || path[n] == '/'));
+}
+
+void intake_unwatch(struct intake *in, const char *directory)
+{
+        g_autoptr(GList) all = g_hash_table_get_keys(in->directories);
+
+        for (GList *l = all; l; l = l->next) {
+                int wd = GPOINTER_TO_INT(l->data);
+
+                if (!is_below((const char *)g_hash_table_lookup(in->directories, l->data), directory))
+                        continue;
+                (void)inotify_rm_watch(in->fd, wd);
+                forget(in, wd);
+        }
+}
+
+int intake_watch(struct intake *in, const char *directory, int fd)
+{
+        char path[sizeof "/proc/self/fd/" + 10], *own;
+        int wd;
+
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        wd = inotify_add_watch(in->fd, path, (uint32_t)in->mask | IN_ONLYDIR | IN_EXCL_UNLINK);
+        if (wd < 0)
+                return neg_errno();
+        forget(in, wd); /* the same directory by another name: the new one counts */
+        own = g_strdup(directory);
+        (void)g_hash_table_insert(in->directories, GINT_TO_POINTER(wd), own);
+        (void)g_hash_table_replace(in->watches, own, GINT_TO_POINTER(wd));
+        return 0;
+}
+
+unsigned intake_watches(const struct intake *in)
+{
+        return g_hash_table_size(in->directories);
+}
+
+static void directory_event(struct intake *in, const char *path, uint32_t mask)
+{
+        if (mask & (IN_MOVED_FROM | IN_DELETE))
+                intake_unwatch(in, path);
+        if (mask & (IN_CREATE | IN_MOVED_TO | IN_ATTRIB)) /* ATTRIB: it may just have become readable */
+                in->hooks->directory(path, in->userdata);
+}
+
+/* Returns false when the inbox is lost and @in must not be touched any more. */
+static bool handle(struct intake *in, const struct inotify_event *e)
+{
+        const char *directory = (const char *)g_hash_table_lookup(in->directories, GINT_TO_POINTER(e->wd));
+        g_autofree char *path = NULL;
+
+        if (e->mask & IN_Q_OVERFLOW) {
+                in->hooks->overflow(in->userdata);
+                return true;
+        }
+        if (!directory)
+                return true;
+        if (!*directory && (e->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT))) {
+                g_autofree char *why = g_strdup(inotifytools_event_to_str((int)(e->mask & IN_ALL_EVENTS)));
+
+                in->hooks->lost(e->mask & IN_UNMOUNT ? "UNMOUNT" : why, in->userdata);
+                return false;
+        }
+        if (e->mask & IN_IGNORED) {
+                forget(in, e->wd);
+                return true;
+        }
+        if (e->len == 0)
+                return true;
+        path = *directory ? g_strconcat(directory, "/", e->name, NULL) : g_strdup(e->name);
+        if (e->mask & IN_ISDIR)
+                directory_event(in, path, e->mask);
+        else if (e->mask & (IN_DELETE | IN_MOVED_FROM))
+                in->hooks->file(path, NEWS_GONE, in->userdata);
+        else if (e->mask & IN_CLOSE_WRITE)
+                in->hooks->file(path, NEWS_CLOSED, in->userdata);
+        else if (e->mask & (IN_CREATE | IN_MOVED_TO))
+                in->hooks->file(path, NEWS_ARRIVED, in->userdata);
+        else
+                in->hooks->file(path, NEWS_CHANGED, in->userdata);
+        return true;
+}
+
+/* Drain everything first: an event is only noted, the work comes later. */
+static int on_inotify(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        static alignas(struct inotify_event) char buffer[BUFFER_BYTES];
+        struct intake *in = (struct intake *)userdata;
+
+        for (;;) {
+                ssize_t n = read(fd, buffer, sizeof buffer);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return 0;
+                for (const char *at = buffer; at < buffer + n;) {
+                        const struct inotify_event *e = (const struct inotify_event *)(const void *)at;
+
+                        at += sizeof *e + e->len;
+                        if (!handle(in, e))
+                                return 0;
+                }
+        }
+}
+
+int intake_new(sd_event *event, const struct intake_hooks *hooks, void *userdata, struct intake **ret)
+{
+        _cleanup_(fd_closep) int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+        struct intake *in;
+        int r;
+
+        if (fd < 0)
+                return neg_errno();
+        in = g_new0(struct intake, 1);
+        in->mask = inotifytools_str_to_event(EVENTS);
+        assert(in->mask > 0);
+        r = sd_event_add_io(event, &in->source, fd, EPOLLIN, on_inotify, in);
+        if (r >= 0)
+                r = sd_event_source_set_exit_on_failure(in->source, 1);
+        if (r >= 0) /* before replies and dispatch: note first, work later */
+                r = sd_event_source_set_priority(in->source, SD_EVENT_PRIORITY_NORMAL - 10);
+        if (r < 0) {
+                (void)sd_event_source_disable_unref(in->source);
+                g_free(in);
+                return r;
+        }
+        in->fd = fd_steal(&fd);
+        in->hooks = hooks;
+        in->userdata = userdata;
+        in->directories = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+        in->watches = g_hash_table_new(g_str_hash, g_str_equal);
+        *ret = in;
+        return 0;
+}
+
+void intake_free(struct intake *in)
+{
+        if (!in)
+                return;
+        (void)sd_event_source_disable_unref(in->source);
+        g_hash_table_unref(in->watches);
+        g_hash_table_unref(in->directories);
+        (void)fd_close(in->fd);
+        g_free(in);
+}

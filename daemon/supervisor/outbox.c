@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* System calls on one outbox.  Owns its root, the folder used last, and OUTBOX/.thumbnaild for what needs a name before its time. */
+
+#include "outbox.h"
+
+#include "base.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <time.h>
+
+#define OWN_FOLDER          ".thumbnaild"
+#define TEMPORARY_FOLDER    OWN_FOLDER "/tmp"
+#define PROBE               OWN_FOLDER ".probe"
+#define PROBE_UPPER         ".THUMBNAILD.PROBE"
+#define THUMBNAIL_BYTES_MAX (UINT64_C(1) << 30)
+#define PROC_PATH_BYTES     (sizeof "/proc/self/fd//" + 10 + NAME_MAX)
+
+struct outbox {
+        unsigned references;
+        int root_fd;
+        dev_t device;
+        ino_t inode;
+        size_t component_max;
+        bool has_unnamed; /* O_TMPFILE works */
+        bool has_xattrs;
+        bool folds_case; /* A.jpg and a.jpg are one name there */
+        char *folder;    /* the folder used last, "" for the root */
+        int folder_fd;
+        uint64_t temporaries;
+};
+
+static pid_t find_holder(const struct stat *st)
+{
+        _cleanup_(fd_closep) int fd = open("/proc/locks", O_RDONLY | O_CLOEXEC);
+        g_autofree char *wanted = g_strdup_printf(" %02x:%02x:%ju ", major(st->st_dev), minor(st->st_dev), (uintmax_t)st->st_ino);
+        g_autofree char *text = NULL;
+        const char *at, *flock_word;
+        int pid = 0;
+
+        if (fd < 0 || !g_file_get_contents("/proc/locks", &text, NULL, NULL))
+                return 0;
+        at = strstr(text, wanted);
+        if (!at)
+                return 0;
+        while (at > text && at[-1] != '\n')
+                at--;
+        flock_word = strstr(at, "FLOCK");
+        return flock_word && sscanf(flock_word, "FLOCK %*s %*s %d", &pid) == 1 ? pid : 0;
+}
+
+static int lock_root(int fd, uint64_t wait_usec)
+{
+        const struct timespec pause = { .tv_nsec = 50 * 1000000L };
+
+        for (uint64_t waited = 0;; waited += 50000) {
+                if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+                        return 0;
+                if (errno == ENOLCK || errno == EBADF ||
+                    errno == EOPNOTSUPP) /* a file system without locks cannot be shared safely, */
+                        return 0;        /* but is no reason not to work */
+                if (errno != EWOULDBLOCK || waited >= wait_usec)
+                        return neg_errno();
+                (void)nanosleep(&pause, NULL); /* only while starting: no event loop is kept waiting */
+        }
+}
+
+/* Remove what a crash left under temporary names. */
+static void sweep(int root_fd)
+{
+        _cleanup_(fd_closep) int fd = source_openat(root_fd, TEMPORARY_FOLDER, O_RDONLY | O_DIRECTORY, 0);
+        _cleanup_(dir_closep) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+        struct dirent *entry;
+
+        if (!dir)
+                return;
+        while ((entry = readdir(dir)))
+                if (entry->d_name[0] != '.')
+                        (void)unlinkat(fd, entry->d_name, 0);
+        (void)fd_steal(&fd);
+}
+
+/* Find out what the file system can do by trying it on a file that never gets a name. */
+static void try_out(struct outbox *o)
+{
+        _cleanup_(fd_closep) int fd = openat(o->root_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        long name_max = fpathconf(o->root_fd, _PC_NAME_MAX);
+
+        o->component_max = name_max > 32 && name_max < NAME_MAX ? (size_t)name_max : NAME_MAX;
+        o->has_unnamed = fd >= 0;
+        if (fd < 0)
+                fd = openat(o->root_fd, PROBE, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
+        o->has_xattrs = fd >= 0 && fsetxattr(fd, RECORD_XATTR, "?", 1, 0) == 0;
+        if (!o->has_unnamed && fd >= 0) {
+                o->folds_case = faccessat(o->root_fd, PROBE_UPPER, F_OK, 0) == 0;
+                (void)unlinkat(o->root_fd, PROBE, 0);
+        }
+}
+
+int outbox_open(const char *path, uint64_t wait_usec, struct outbox **ret, pid_t *ret_holder)
+{
+        _cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct outbox *o;
+        struct stat st;
+        int r;
+
+        *ret_holder = 0;
+        if (fd < 0 && errno == ENOENT && mkdir(path, 0755) == 0)
+                fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return neg_errno();
+        r = lock_root(fd, wait_usec);
+        if (r < 0) {
+                if (r == -EWOULDBLOCK)
+                        *ret_holder = find_holder(&st);
+                return r;
+        }
+        if (faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) < 0)
+                return neg_errno();
+        sweep(fd);
+        o = g_new0(struct outbox, 1);
+        o->references = 1;
+        o->root_fd = fd_steal(&fd);
+        o->device = st.st_dev;
+        o->inode = st.st_ino;
+        o->folder_fd = -1;
+        try_out(o);
+        *ret = o;
+        return 0;
+}
+
+struct outbox *outbox_ref(struct outbox *outbox)
+{
+        outbox->references++;
+        return outbox;
+}
+
+void outbox_unref(struct outbox *outbox)
+{
+        if (!outbox || --outbox->references > 0)
+                return;
+        (void)fd_close(outbox->folder_fd);
+        (void)fd_close(outbox->root_fd);
+        g_free(outbox->folder);
+        g_free(outbox);
+}
+
+bool outbox_is(const struct outbox *outbox, const struct stat *st)
+{
+        return st->st_dev == outbox->device && st->st_ino == outbox->inode;
+}
+
+size_t outbox_component_max(const struct outbox *outbox)
+{
+        return outbox->component_max;
+}
+
+/* Make every folder of @path, not below a symbolic link.  Returns 0 or a negative errno. */
+static int make_folders(int root_fd, const char *path, mode_t mode)
+{
+        _cleanup_(fd_closep) int at = fcntl(root_fd, F_DUPFD_CLOEXEC, 0);
+        g_auto(GStrv) parts = g_strsplit(path, "/", -1);
+
+        if (at < 0)
+                return neg_errno();
+        for (char **part = parts; *part; part++) {
+                int next;
+
+                if (mkdirat(at, *part, mode) < 0 && errno != EEXIST)
+                        return neg_errno();
+                next = openat(at, *part, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (next < 0)
+                        return neg_errno();
+                (void)fd_close(at);
+                at = next;
+        }
+        return 0;
+}
+
+/* A descriptor, owned by @o, of the folder that holds @name; *@ret_base is set to @name's last component.  A folder that was replaced
+ * meanwhile is opened again. */
+static int enter_folder(struct outbox *o, const char *name, bool make, const char **ret_base)
+{
+        const char *slash = strrchr(name, '/');
+        g_autofree char *folder = slash ? g_strndup(name, (gsize)(slash - name)) : g_strdup("");
+        struct stat st;
+        int fd;
+
+        *ret_base = slash ? slash + 1 : name;
+        if (!slash)
+                return o->root_fd;
+        if (o->folder && strcmp(o->folder, folder) == 0 && fstat(o->folder_fd, &st) == 0 && st.st_nlink > 0)
+                return o->folder_fd;
+        fd = source_openat(o->root_fd, folder, O_PATH | O_DIRECTORY, 0);
+        if (fd == -ENOENT && make) {
+                int r = make_folders(o->root_fd, folder, 0777);
+
+                if (r < 0)
+                        return r;
+                fd = source_openat(o->root_fd, folder, O_PATH | O_DIRECTORY, 0);
+        }
+        if (fd < 0)
+                return fd;
+        (void)fd_close(o->folder_fd);
+        g_free(o->folder);
+        o->folder = (char *)g_steal_pointer(&folder);
+        o->folder_fd = fd;
+        return fd;
+}
+
+static int get_record(int folder_fd, const char *base, struct record *ret)
+{
+        char path[PROC_PATH_BYTES], text[RECORD_BYTES_MAX];
+        ssize_t n;
+
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d/%s", folder_fd, base);
+        n = lgetxattr(path, RECORD_XATTR, text, sizeof text);
+        if (n < 0)
+                return neg_errno();
+        return record_parse(text, (size_t)n, ret);
+}
+
+/* Without a record the mtime speaks: of what was copied here without attributes, or where there are none.  Coarse clocks (FAT: 2 s,
+ * ext4 with small inodes: 1 s) are given their granularity. */
+static enum outbox_state look_at_mtime(const struct outbox *o, const struct stat *st, const struct record *wanted)
+{
+        int64_t have = source_mtime_nsec(st), step = have % INT64_C(1000000000) == 0 ? INT64_C(2000000000) : 1;
+
+        if (st->st_size > 0 && have > wanted->mtime_nsec - step && have < wanted->mtime_nsec + step)
+                return OUTBOX_FRESH;
+        return o->has_xattrs && st->st_size > 0 ? OUTBOX_TAKEN : OUTBOX_STALE;
+}
+
+enum outbox_state outbox_look(struct outbox *o, const char *name, const struct record *wanted)
+{
+        struct record have;
+        struct stat st;
+        const char *base;
+        int fd = enter_folder(o, name, false, &base), r;
+
+        if (fd < 0)
+                return OUTBOX_STALE;
+        if (fstatat(fd, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return OUTBOX_STALE;
+        if (!S_ISREG(st.st_mode))
+                return OUTBOX_TAKEN;
+        r = get_record(fd, base, &have);
+        if (r < 0)
+                return look_at_mtime(o, &st, wanted);
+        if (st.st_size == 0)
+                return OUTBOX_STALE;
+        if (o->folds_case && strcmp(have.file, wanted->file) != 0)
+                return OUTBOX_TAKEN;
+        switch (record_match(&have, wanted)) {
+        case RECORD_FRESH:
+                return OUTBOX_FRESH;
+        case RECORD_MTIME_ONLY:
+                return OUTBOX_RESTAMP;
+        default:
+                return OUTBOX_STALE;
+        }
+}
+
+/* A file with a name of our own, where unnamed ones cannot be had or a name is already there to be replaced. */
+static void temporary_name(struct outbox *o, char *ret, size_t size)
+{
+        (void)snprintf(ret, size, TEMPORARY_FOLDER "/%ld-%" PRIu64, (long)getpid(), ++o->temporaries);
+}
+
+static int make_temporary_folder(struct outbox *o)
+{
+        return make_folders(o->root_fd, TEMPORARY_FOLDER, 0750);
+}
+
+int outbox_create(struct outbox *o, const char *name, mode_t mode, gid_t gid)
+{
+        _cleanup_(fd_closep) int fd = -1;
+        char temporary[64];
+        const char *base;
+        int folder = enter_folder(o, name, true, &base), r;
+
+        if (folder < 0)
+                return folder;
+        if (strlen(base) > o->component_max)
+                return -ENAMETOOLONG;
+        if (o->has_unnamed) {
+                fd = openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+        } else {
+                r = make_temporary_folder(o);
+                if (r < 0)
+                        return r;
+                temporary_name(o, temporary, sizeof temporary);
+                fd = openat(o->root_fd, temporary, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, mode);
+        }
+        if (fd < 0)
+                return neg_errno();
+        if (gid != (gid_t)-1 && fchown(fd, (uid_t)-1, gid) < 0)
+                return neg_errno();
+        if (fchmod(fd, mode) < 0) /* the umask is not to decide; FAT may say no, and is right */
+                errno = 0;
+        return fd_steal(&fd);
+}
+
+int outbox_verify(int fd, enum format format, uint64_t bytes_claimed)
+{
+        unsigned char head[FORMAT_HEAD_BYTES];
+        struct stat st;
+        ssize_t n;
+
+        if (fstat(fd, &st) < 0)
+                return neg_errno();
+        if (!S_ISREG(st.st_mode) || st.st_size <= 0 || (uint64_t)st.st_size != bytes_claimed ||
+            (uint64_t)st.st_size > THUMBNAIL_BYTES_MAX)
+                return -EBADMSG;
+        n = pread(fd, head, sizeof head, 0);
+        if (n < 0)
+                return neg_errno();
+        return format_sniff(head, (size_t)n) == format ? 0 : -EBADMSG;
+}
+
+int outbox_stamp(struct outbox *o, int fd, const struct record *record)
+{
+        struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
+                                     { .tv_sec = record->mtime_nsec / INT64_C(1000000000),
+                                       .tv_nsec = record->mtime_nsec % INT64_C(1000000000) } };
+        char text[RECORD_BYTES_MAX];
+        int n = record_format(record, text);
+
+        if (times[1].tv_nsec < 0) { /* before 1970 */
+                times[1].tv_nsec += 1000000000L;
+                times[1].tv_sec--;
+        }
+        if (o->has_xattrs && fsetxattr(fd, RECORD_XATTR, text, (size_t)n, 0) < 0)
+                return neg_errno();
+        if (futimens(fd, times) < 0)
+                return neg_errno();
+        return 0;
+}
+
+/* The name that outbox_create() had to give @fd, where unnamed files cannot be had. */
+static int created_name(int fd, char *ret, size_t size)
+{
+        char proc[PROC_PATH_BYTES], target[PATH_MAX];
+        const char *base;
+        ssize_t n;
+
+        (void)snprintf(proc, sizeof proc, "/proc/self/fd/%d", fd);
+        n = readlink(proc, target, sizeof target - 1);
+        if (n < 0)
+                return neg_errno();
+        target[n] = '\0';
+        base = strrchr(target, '/');
+        if (!base || snprintf(ret, size, TEMPORARY_FOLDER "%s", base) >= (int)size)
+                return -ENOENT;
+        return 0;
+}
+
+void outbox_discard(struct outbox *o, int fd)
+{
+        char temporary[64];
+
+        if (fd >= 0 && !o->has_unnamed && created_name(fd, temporary, sizeof temporary) == 0)
+                (void)unlinkat(o->root_fd, temporary, 0);
+}
+
+/* A temporary name of @fd, from where it can be renamed over an older thumbnail. */
+static int name_temporarily(struct outbox *o, int fd, char *ret, size_t size)
+{
+        char proc[PROC_PATH_BYTES];
+        int r;
+
+        if (!o->has_unnamed)
+                return created_name(fd, ret, size);
+        r = make_temporary_folder(o);
+        if (r < 0)
+                return r;
+        (void)snprintf(proc, sizeof proc, "/proc/self/fd/%d", fd);
+        temporary_name(o, ret, size);
+        return linkat(AT_FDCWD, proc, o->root_fd, ret, AT_SYMLINK_FOLLOW) < 0 ? neg_errno() : 0;
+}
+
+int outbox_publish(struct outbox *o, int fd, const char *name, const struct record *record)
+{
+        char proc[PROC_PATH_BYTES], temporary[64];
+        const char *base;
+        int folder, r;
+
+        (void)snprintf(proc, sizeof proc, "/proc/self/fd/%d", fd);
+        folder = enter_folder(o, name, true, &base);
+        if (folder < 0)
+                return folder;
+        if (o->has_unnamed && linkat(AT_FDCWD, proc, folder, base, AT_SYMLINK_FOLLOW) == 0)
+                return 0;
+        if (o->has_unnamed && errno != EEXIST)
+                return neg_errno();
+        if (outbox_look(o, name, record) == OUTBOX_TAKEN)
+                return -EEXIST;
+        r = name_temporarily(o, fd, temporary, sizeof temporary);
+        if (r < 0)
+                return r;
+        if (renameat(o->root_fd, temporary, folder, base) < 0) {
+                r = neg_errno();
+                (void)unlinkat(o->root_fd, temporary, 0);
+                return r == -EISDIR || r == -ENOTEMPTY ? -EEXIST : r;
+        }
+        return 0;
+}
+
+int outbox_restamp(struct outbox *o, const char *name, const struct record *record)
+{
+        _cleanup_(fd_closep) int fd = source_openat(o->root_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+
+        return fd < 0 ? fd : outbox_stamp(o, fd, record);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* What becomes of a job: each of these steps its state, puts it where it belongs in the queue, and says so in the journal.  @job may be
+ * freed by any of them. */
+
+#include "work.h"
+
+/* Over: made, failed or left alone.  What happened to the file meanwhile makes a new job. */
+void outcome_finish(struct work *work, struct job *job);
+
+/* A permanent failure; @text says more than @reason and may be NULL. */
+void outcome_fail(struct work *work, struct job *job, enum reason reason, const char *text);
+
+/* None of our business. */
+void outcome_skip(struct work *work, struct job *job, enum reason reason, const char *why);
+
+/* Wait for an event, or until @due_usec if that is not 0.  With @tell the journal is told, once per reason, and --once does not wait
+ * for ever. */
+void outcome_hold(struct work *work, struct job *job, enum reason reason, uint64_t due_usec, bool tell);
+
+/* A passing failure: try again later, more and more so. */
+void outcome_again(struct work *work, struct job *job, enum reason reason, const char *text);
+
+/* Once more at once, with nothing else running. */
+void outcome_again_alone(struct work *work, struct job *job);
+
+/* What was rendered shows a version that is no more: from the beginning. */
+void outcome_changed(struct work *work, struct job *job);
+
+/* Leave nothing unpublished in the outbox.  The descriptors stay. */
+void outcome_drop_temporaries(struct job *job);
+
+/* The same, and close input and outputs. */
+void outcome_drop_work(struct job *job);

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* System calls on one original.  Reads at most its first and last bytes; never writes. */
+
+#include "source.h"
+
+#include "base.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+
+#ifndef XFS_SUPER_MAGIC
+#define XFS_SUPER_MAGIC 0x58465342
+#endif
+
+int source_openat(int root_fd, const char *path, int flags, mode_t mode)
+{
+        const struct open_how how = { .flags = (uint64_t)(unsigned)flags | O_CLOEXEC,
+                                      .mode = mode,
+                                      .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+        long fd;
+
+        do /* -EAGAIN: a rename somewhere else raced with the walk, openat2(2) asks to try again */
+                fd = syscall(SYS_openat2, root_fd, path, &how, sizeof how);
+        while (fd < 0 && (errno == EINTR || (errno == EAGAIN && (flags & O_PATH))));
+        return fd < 0 ? neg_errno() : (int)fd;
+}
+
+int64_t source_mtime_nsec(const struct stat *st)
+{
+        return st->st_mtim.tv_sec * INT64_C(1000000000) + st->st_mtim.tv_nsec;
+}
+
+bool source_leases_mean_it(int fd)
+{
+        struct statfs fs;
+
+        if (fstatfs(fd, &fs) < 0)
+                return false;
+        switch ((uint64_t)fs.f_type) {
+        case EXT4_SUPER_MAGIC: /* and ext2, ext3 */
+        case XFS_SUPER_MAGIC:
+        case BTRFS_SUPER_MAGIC:
+        case F2FS_SUPER_MAGIC:
+        case TMPFS_MAGIC:
+        case OVERLAYFS_SUPER_MAGIC:
+                return true;
+        default:
+                return false;
+        }
+}
+
+/* Take a read lease and give it back at once: it is refused while any writer exists, see F_SETLEASE in fcntl(2). */
+static enum source_writers ask_writers(int fd, bool leases)
+{
+        if (!leases)
+                return WRITERS_UNKNOWN;
+        if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
+                return errno == EAGAIN ? WRITERS_SOME : WRITERS_UNKNOWN;
+        (void)fcntl(fd, F_SETLEASE, F_UNLCK);
+        return WRITERS_NONE;
+}
+
+static int look_at_ends(int fd, struct source *s)
+{
+        unsigned char head[FORMAT_HEAD_BYTES], tail[FORMAT_TAIL_BYTES];
+        ssize_t n_head = pread(fd, head, sizeof head, 0), n_tail = 0;
+
+        if (n_head < 0)
+                return neg_errno();
+        s->format = format_sniff(head, (size_t)n_head);
+        if (s->format != FORMAT_NONE)
+                n_tail = pread(fd, tail, sizeof tail, s->size > sizeof tail ? (off_t)(s->size - sizeof tail) : 0);
+        if (n_tail < 0)
+                return neg_errno();
+        s->end = format_end(s->format, s->size, head, (size_t)n_head, tail, (size_t)n_tail);
+        return 0;
+}
+
+int source_open(int root_fd, const char *file, bool leases, struct source *ret, int *ret_fd)
+{
+        _cleanup_(fd_closep) int path_fd = source_openat(root_fd, file, O_PATH | O_NOFOLLOW, 0), fd = -1;
+        char path[sizeof "/proc/self/fd/" + 10];
+        struct source s = { 0 };
+        struct stat st;
+        int r;
+
+        if (path_fd < 0)
+                return path_fd;
+        if (fstat(path_fd, &st) < 0)
+                return neg_errno();
+        if (!S_ISREG(st.st_mode))
+                return S_ISLNK(st.st_mode) ? -ELOOP : -EINVAL;
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", path_fd);
+        fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0)
+                return neg_errno();
+        s.writers = ask_writers(fd, leases);
+        if (fstat(fd, &st) < 0) /* after the lease: what it says is no older than "nobody writes" */
+                return neg_errno();
+        s.size = (uint64_t)st.st_size;
+        s.inode = st.st_ino;
+        s.mtime_nsec = source_mtime_nsec(&st);
+        s.owner = st.st_uid;
+        r = look_at_ends(fd, &s);
+        if (r < 0)
+                return r;
+        *ret = s;
+        *ret_fd = fd_steal(&fd);
+        return 0;
+}
+
+int source_unchanged(int root_fd, const char *file, int fd, const struct source *source)
+{
+        _cleanup_(fd_closep) int path_fd = source_openat(root_fd, file, O_PATH | O_NOFOLLOW, 0);
+        struct stat now, open_now;
+
+        if (path_fd < 0)
+                return path_fd == -ENOENT || path_fd == -ENOTDIR ? -ENOENT : 0;
+        if (fstat(path_fd, &now) < 0 || fstat(fd, &open_now) < 0)
+                return 0;
+        return now.st_ino == open_now.st_ino && now.st_dev == open_now.st_dev && now.st_ino == source->inode &&
+               (uint64_t)now.st_size == source->size && source_mtime_nsec(&now) == source->mtime_nsec;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* One original: opening it without following anything below the inbox, and asking the kernel whether somebody still writes it. */
+
+#include "format.h"
+#include "reason.h"
+#include "record.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+enum source_writers {
+        WRITERS_NONE, /* the kernel says so: nobody has it open for writing */
+        WRITERS_SOME,
+        WRITERS_UNKNOWN, /* no lease to be had: not our file and no CAP_LEASE, or a file system whose leases mean something else */
+};
+
+struct source {
+        uint64_t size, inode;
+        int64_t mtime_nsec; /* since the epoch */
+        uid_t owner;
+        enum format format;
+        enum format_end end;
+        enum source_writers writers;
+};
+
+/* Open @file, relative to @root_fd, for reading and look at it.  Symbolic links are not followed and nothing but a regular file is
+ * opened (a FIFO or device is not even touched).  @leases says whether this file system's leases can be believed.  Returns 0 with an
+ * owned descriptor; -ENOENT if it is gone, -ELOOP or -EINVAL if it is no regular file, -EAGAIN if another lease keeps us out,
+ * -EACCES, or another -errno. */
+int source_open(int root_fd, const char *file, bool leases, struct source *ret, int *ret_fd);
+
+/* Whether @file below @root_fd still is the version that @source describes, of which @fd is an open descriptor.  Returns 1, 0 when it
+ * was changed or replaced, or -ENOENT when it went away. */
+int source_unchanged(int root_fd, const char *file, int fd, const struct source *source);
+
+/* Whether the file system of @fd gives leases that mean what they say. */
+bool source_leases_mean_it(int fd);
+
+int64_t source_mtime_nsec(const struct stat *st);
+
+/* openat2(2) below @root_fd that follows no symbolic link and never leaves it. */
+int source_openat(int root_fd, const char *path, int flags, mode_t mode);

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Counting and wording. */
+
+#include "status.h"
+
+#include <string.h>
+
+static void move_window(struct status *s, uint64_t second)
+{
+        if (second >= s->second + STATUS_WINDOW) { /* idle for longer than the window */
+                memset(s->ended, 0, sizeof s->ended);
+                s->since = second;
+        } else {
+                for (uint64_t i = s->second + 1; i <= second; i++)
+                        s->ended[i % STATUS_WINDOW] = 0;
+        }
+        s->second = MAX(second, s->second);
+}
+
+void status_ended(struct status *s, uint64_t now_usec)
+{
+        uint64_t second = now_usec / 1000000;
+
+        move_window(s, second);
+        s->ended[second % STATUS_WINDOW]++;
+}
+
+double status_rate(struct status *s, uint64_t now_usec)
+{
+        uint64_t second = now_usec / 1000000, sum = 0, span;
+
+        if (s->second == 0)
+                return 0;
+        move_window(s, second);
+        for (unsigned i = 0; i < STATUS_WINDOW; i++)
+                sum += s->ended[i];
+        span = MIN(second - MIN(s->since, second), STATUS_WINDOW - 1); /* whole seconds, and the one that is going on */
+        return (double)sum / ((double)span + (double)(now_usec % 1000000) / 1e6 + 0.05);
+}
+
+static void append_duration(GString *out, double seconds)
+{
+        if (seconds < 99.5)
+                g_string_append_printf(out, "%.0f s", seconds);
+        else if (seconds < 5970)
+                g_string_append_printf(out, "%.0f min", seconds / 60);
+        else
+                g_string_append_printf(out, "%.1f h", seconds / 3600);
+}
+
+char *status_line(struct status *s, const struct status_view *v, uint64_t now_usec)
+{
+        GString *out = g_string_new(NULL);
+        double rate = status_rate(s, now_usec);
+
+        g_string_append_printf(out, "%u/%u workers busy, %" PRIu64 "%s waiting", v->busy, v->workers, v->waiting,
+                               v->scanning ? "+" : "");
+        if ((v->busy > 0 || v->waiting > 0) && rate > 0) {
+                g_string_append_printf(out, ", %.1f/s", rate);
+                if (!v->scanning) {
+                        g_string_append(out, ", ");
+                        append_duration(out, (double)(v->waiting + v->busy) / rate);
+                        g_string_append(out, " left");
+                }
+        }
+        g_string_append_printf(out, ", %" PRIu64 " made, %" PRIu64 " failed", s->made, s->failed);
+        if (v->paused > 0)
+                g_string_append_printf(out, "; %u folder%s paused: %s", v->paused, v->paused == 1 ? "" : "s", v->paused_why);
+        return g_string_free(out, FALSE);
+}
+
+char *status_bar(struct status *s, const struct status_view *v, unsigned columns, uint64_t now_usec)
+{
+        uint64_t done = s->made + s->failed, all = done + v->waiting + v->busy;
+        g_autofree char *line = status_line(s, v, now_usec);
+        unsigned width = columns > 100 ? 30 : 20, filled = all > 0 ? (unsigned)(width * done / all) : width;
+        GString *out = g_string_new("[");
+
+        for (unsigned i = 0; i < width; i++)
+                g_string_append_c(out, i < filled ? '#' : '.');
+        g_string_append_printf(out, "] %" PRIu64 "/%" PRIu64 "%s  %s", done, all, v->scanning ? "+" : "", line);
+        if (out->len >= columns)
+                g_string_truncate(out, columns > 1 ? columns - 1 : 0);
+        return g_string_free(out, FALSE);
+}

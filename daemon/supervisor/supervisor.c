@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Lifecycle: start, ready, reload, status, stop.  Handlers change state and return 0; what follows from it is decided in one place,
+ * the post source. */
+
+#include "supervisor.h"
+
+#include "base.h"
+#include "folders.h"
+#include "log.h"
+#include "roots.h"
+#include "thumbnaild-build.h"
+#include "work.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+#include <time.h>
+
+#define STATUS_USEC    UINT64_C(1000000)
+#define BAR_USEC       UINT64_C(200000)
+#define LOCK_WAIT_USEC UINT64_C(5000000)
+#define SCAN_ENTRIES   256U /* between two looks at anything else */
+
+struct supervisor {
+        const struct options *options;
+        struct config *config;
+        struct work work;
+        sd_event *event;
+        struct folders folders;
+        sd_event_source *post, *scan, *due, *tick, *drain, *journal;
+        bool ready, stopping, stopped_workers, terminal;
+        bool bar_drawn;
+        int exit_status;
+        uint64_t hello_readable, hello_writable;
+        uint32_t sandbox;
+};
+
+/* ---- status */
+
+static struct status_view view_of(const struct supervisor *s)
+{
+        struct status_view v = { .busy = pool_busy(s->work.pool), .workers = pool_ready(s->work.pool) };
+
+        v.waiting = queue_count(s->work.queue) - MIN(queue_count(s->work.queue), v.busy + s->work.storing);
+        v.scanning = folders_scanning(&s->folders);
+        v.paused = folders_paused(&s->folders, &v.paused_why);
+        return v;
+}
+
+static void draw_bar(void *userdata)
+{
+        struct supervisor *s = (struct supervisor *)userdata;
+        struct status_view v = view_of(s);
+        struct winsize size = { .ws_col = 80 };
+        g_autofree char *bar = NULL;
+
+        if (!s->terminal || s->stopped_workers)
+                return;
+        (void)ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
+        bar = status_bar(&s->work.status, &v, size.ws_col > 0 ? size.ws_col : 80, work_now_usec(&s->work));
+        (void)fprintf(stderr, "\r\033[K%s", bar);
+        s->bar_drawn = true;
+}
+
+static void clear_bar(void *userdata)
+{
+        struct supervisor *s = (struct supervisor *)userdata;
+
+        if (s->bar_drawn)
+                (void)fputs("\r\033[K", stderr);
+        s->bar_drawn = false;
+}
+
+static void tell_status(struct supervisor *s)
+{
+        struct status_view v = view_of(s);
+        g_autofree char *line = status_line(&s->work.status, &v, work_now_usec(&s->work));
+
+        (void)sd_notifyf(0, "STATUS=%s", line);
+        if (s->terminal)
+                draw_bar(s);
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        tell_status((struct supervisor *)userdata); /* one more after the last change, then the post source rests it */
+        return 0;
+}
+
+/* A one-shot timer that is armed only while there is something to tell: an idle daemon does not wake up. */
+static void arm_tick(struct supervisor *s)
+{
+        int enabled = SD_EVENT_OFF;
+
+        if (s->tick)
+                (void)sd_event_source_get_enabled(s->tick, &enabled);
+        if (enabled != SD_EVENT_OFF)
+                return;
+        if (s->tick) {
+                (void)sd_event_source_set_time_relative(s->tick, s->terminal ? BAR_USEC : STATUS_USEC);
+                (void)sd_event_source_set_enabled(s->tick, SD_EVENT_ONESHOT);
+        } else {
+                (void)sd_event_add_time_relative(s->event, &s->tick, CLOCK_MONOTONIC, 0, 0, on_tick, s);
+        }
+}
+
+/* ---- workers */
+
+static void append_formats(GString *out, uint64_t bits)
+{
+        for (enum format f = FORMAT_NONE + 1; f < _FORMAT_MAX; f++)
+                if (bits & (UINT64_C(1) << f))
+                        g_string_append_printf(out, "%s%s", out->len > 0 && out->str[out->len - 1] != '(' ? " " : "", format_name(f));
+}
+
+static void tell_ready(struct supervisor *s)
+{
+        static const struct {
+                uint32_t bit;
+                const char *name;
+        } layers[] = { { SANDBOX_NO_NEW_PRIVS, "no-new-privs" },
+                       { SANDBOX_RLIMITS, "rlimits" },
+                       { SANDBOX_LANDLOCK, "landlock" },
+                       { SANDBOX_SECCOMP, "seccomp" } };
+        g_autoptr(GString) sandbox = g_string_new(NULL);
+        g_autoptr(GString) readable = g_string_new(NULL);
+        g_autoptr(GString) writable = g_string_new(NULL);
+
+        for (size_t i = 0; i < G_N_ELEMENTS(layers); i++)
+                if (s->sandbox & layers[i].bit)
+                        g_string_append_printf(sandbox, "%s%s", sandbox->len > 0 ? " " : "", layers[i].name);
+        append_formats(readable, s->hello_readable & s->config->loaders);
+        append_formats(writable, s->hello_writable);
+        log_event(EV_READY,
+                  FIELDS(F_NUM(WORKERS, pool_size(s->work.pool)), F_STR(SANDBOX, sandbox->str), F_STR(READABLE, readable->str),
+                         F_STR(WRITABLE, writable->str)),
+                  "Ready: %u of %u folders watched, %u workers, sandbox %s; reads %s; writes %s", folders_usable(&s->folders),
+                  s->config->folders->len, pool_size(s->work.pool), sandbox->len > 0 ? sandbox->str : "none", readable->str,
+                  writable->str);
+        (void)sd_notify(0, "READY=1");
+}
+
+static void end(struct supervisor *s, int status);
+
+static void on_worker_ready(const struct wire_hello *hello, void *userdata)
+{
+        const uint32_t all = SANDBOX_NO_NEW_PRIVS | SANDBOX_RLIMITS | SANDBOX_LANDLOCK | SANDBOX_SECCOMP;
+        struct supervisor *s = (struct supervisor *)userdata;
+
+        s->hello_readable = hello->readable;
+        s->hello_writable = hello->writable;
+        s->sandbox = hello->sandbox;
+        if ((hello->sandbox & all) != all && !s->ready) {
+                log_event(EV_TROUBLE, NO_FIELDS, "This kernel does not give workers the whole sandbox (missing:%s%s)%s",
+                          hello->sandbox & SANDBOX_LANDLOCK ? "" : " landlock", hello->sandbox & SANDBOX_SECCOMP ? "" : " seccomp",
+                          s->config->sandbox_required ? "; to serve all the same, set sandbox = \"available\""
+                                                      : "; serving all the same");
+                if (s->config->sandbox_required)
+                        end(s, EX_CONFIG);
+        }
+        if (s->ready || s->stopping || pool_ready(s->work.pool) < pool_size(s->work.pool))
+                return;
+        s->ready = true;
+        tell_ready(s);
+}
+
+static void on_worker_reply(const struct wire_reply *reply, int slot, void *userdata)
+{
+        work_reply(&((struct supervisor *)userdata)->work, reply, slot);
+}
+
+static void on_worker_lost(uint64_t job, enum pool_loss loss, const char *how, void *userdata)
+{
+        work_lost(&((struct supervisor *)userdata)->work, job, loss, how);
+}
+
+static void on_workers_failing(const char *why, void *userdata)
+{
+        struct supervisor *s = (struct supervisor *)userdata;
+
+        log_event(EV_TROUBLE, NO_FIELDS, "No worker gets started: %s; look at what it logged, and at %s", why, WORKER_PATH);
+        if (!s->ready)
+                end(s, EX_SOFTWARE);
+}
+
+static void on_workers_stopped(void *userdata)
+{
+        struct supervisor *s = (struct supervisor *)userdata;
+
+        (void)sd_event_exit(s->event, s->exit_status);
+}
+
+static const struct pool_hooks pool_hooks = { on_worker_ready, on_worker_reply, on_worker_lost, on_workers_failing,
+                                              on_workers_stopped };
+
+/* One per usable CPU: affinity, and the cgroup's quota where it can be seen. */
+static unsigned usable_cpus(void)
+{
+        g_autofree char *text = NULL;
+        cpu_set_t set;
+        unsigned n = sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+        double quota, period;
+
+        if ((g_file_get_contents("/sys/fs/cgroup/cpu.max", &text, NULL, NULL) && sscanf(text, "%lf %lf", &quota, &period) == 2) &&
+            quota > 0 && period > 0)
+                n = MIN(n, MAX(1U, (unsigned)(quota / period + 0.5)));
+        return MAX(n, 1U);
+}
+
+static unsigned wanted_workers(const struct supervisor *s)
+{
+        int64_t n = s->options->workers >= 0 ? s->options->workers : s->config->workers;
+
+        return n > 0 ? (unsigned)n : usable_cpus();
+}
+
+/* Beside our own executable in a build tree, else where it is installed. */
+static char *worker_path(void)
+{
+        g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
+        g_autofree char *folder = self ? g_path_get_dirname(self) : NULL;
+        char *beside = folder ? g_build_filename(folder, "thumbnail-worker", NULL) : NULL;
+
+        if (beside && access(beside, X_OK) == 0)
+                return beside;
+        g_free(beside);
+        return g_strdup(WORKER_PATH);
+}
+
+/* ---- stopping */
+
+static int on_drain_over(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct supervisor *s = (struct supervisor *)userdata;
+
+        log_event(EV_TROUBLE, NO_FIELDS, "What was being rendered took longer than stop_seconds; it is made at the next start");
+        s->stopped_workers = true;
+        pool_stop(s->work.pool);
+        return 0;
+}
+
+/* Finish what is being rendered, take nothing new, then leave with @status. */
+static void end(struct supervisor *s, int status)
+{
+        if (s->stopping)
+                return;
+        s->stopping = true;
+        s->exit_status = status;
+        s->work.draining = true;
+        (void)sd_notify(0, "STOPPING=1");
+        log_event(EV_STOPPING, NO_FIELDS, "Stopping: %u files in work are finished first", pool_busy(s->work.pool) + s->work.storing);
+        (void)sd_event_add_time_relative(s->event, &s->drain, CLOCK_MONOTONIC, (uint64_t)s->config->stop_seconds * 1000000, 0,
+                                         on_drain_over, s);
+}
+
+static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
+{
+        struct supervisor *s = (struct supervisor *)userdata;
+
+        if (s->stopping)
+                (void)sd_event_exit(s->event, s->options->once ? s->exit_status : 0);
+        else
+                end(s, s->options->once ? EX_TEMPFAIL : 0);
+        return 0;
+}
+
+/* ---- reload */
+
+static void apply(struct supervisor *s, struct config *config)
+{
+        struct config *old = s->config;
+
+        s->config = config;
+        s->work.config = config;
+        folders_apply(&s->folders, config, 0);
+        pool_resize(s->work.pool, wanted_workers(s));
+        config_free(old);
+}
+
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
+{
+        struct supervisor *s = (struct supervisor *)userdata;
+        g_autoptr(GString) errors = g_string_new(NULL);
+        _cleanup_(config_freep) struct config *config = NULL;
+        struct timespec now;
+
+        if (!s->config->path || s->options->once) {
+                end(s, s->options->once ? EX_TEMPFAIL : 0);
+                return 0;
+        }
+        if (s->stopping)
+                return 0;
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+        config = config_load(s->config->path, errors);
+        if (config && roots_check(config, errors) == 0) {
+                apply(s, config);
+                config = NULL;
+                log_event(EV_RELOADED, FIELDS(F_STR(CONFIG, s->config->path)),
+                          "The configuration %s is in force, everything is looked at again", s->config->path);
+        } else {
+                g_strchomp(errors->str);
+                log_event(EV_RELOAD_REFUSED, FIELDS(F_STR(CONFIG, s->config->path), F_STR(DETAIL, errors->str)),
+                          "The old configuration stays in force, the new one is wrong: %s", errors->str);
+        }
+        (void)sd_notify(0, "READY=1");
+        arm_tick(s);
+        return 0;
+}
+
+/* ---- what follows from it all */
+
+static int on_due(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        return 0; /* the post source does the work */
+}
+
+static void arm_due(struct supervisor *s)
+{
+        if (s->work.next_due_usec == 0) {
+                if (s->due)
+                        (void)sd_event_source_set_enabled(s->due, SD_EVENT_OFF);
+        } else if (s->due) {
+                (void)sd_event_source_set_time(s->due, s->work.next_due_usec);
+                (void)sd_event_source_set_enabled(s->due, SD_EVENT_ONESHOT);
+        } else {
+                (void)sd_event_add_time(s->event, &s->due, CLOCK_MONOTONIC, s->work.next_due_usec, 1000, on_due, s);
+        }
+}
+
+/* --once: nothing found, nothing waiting, nothing in work. */
+static bool nothing_left(const struct supervisor *s)
+{
+        return !folders_scanning(&s->folders) && queue_count(s->work.queue) == 0 && work_is_quiet(&s->work);
+}
+
+static int on_scan(sd_event_source *source, void *userdata)
+{
+        struct supervisor *s = (struct supervisor *)userdata;
+
+        folders_step(&s->folders, SCAN_ENTRIES);
+        return 0;
+}
+
+/* Runs after every turn of the loop in which anything happened. */
+static int on_post(sd_event_source *source, void *userdata)
+{
+        struct supervisor *s = (struct supervisor *)userdata;
+        bool scan, go_on;
+
+        if (s->stopped_workers)
+                return 0;
+        if (s->ready)
+                work_schedule(&s->work);
+        arm_due(s);
+        scan = !s->stopping && s->ready &&
+               (folders_have_arrivals(&s->folders) || (folders_scanning(&s->folders) && work_has_room(&s->work)));
+        go_on = s->ready && work_can_go_on(&s->work) && queue_can_give(s->work.queue, pool_busy(s->work.pool));
+        (void)sd_event_source_set_enabled(s->scan, scan || go_on ? SD_EVENT_ON : SD_EVENT_OFF);
+        (void)sd_event_source_set_enabled(s->journal, log_pending() ? SD_EVENT_ON : SD_EVENT_OFF);
+        if (s->ready && (!work_is_quiet(&s->work) || scan))
+                arm_tick(s);
+        if (s->options->once && s->ready && !s->stopping && nothing_left(s))
+                end(s, s->work.status.failed > 0 ? 1 : 0);
+        if (s->stopping && work_is_quiet(&s->work)) {
+                clear_bar(s);
+                s->stopped_workers = true;
+                pool_stop(s->work.pool);
+        }
+        return 0;
+}
+
+static int on_journal(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        log_flush();
+        return 0;
+}
+
+/* ---- life */
+
+static int add_signal(struct supervisor *s, int number, sd_event_signal_handler_t handler)
+{
+        int r = sd_event_add_signal(s->event, NULL, number, handler, s);
+
+        return r < 0 ? r : 0;
+}
+
+static int add_sources(struct supervisor *s)
+{
+        int r = add_signal(s, SIGTERM, on_terminate);
+
+        if (r >= 0)
+                r = add_signal(s, SIGINT, on_terminate);
+        if (r >= 0)
+                r = add_signal(s, SIGHUP, on_hangup);
+        if (r >= 0)
+                r = sd_event_add_post(s->event, &s->post, on_post, s);
+        if (r >= 0)
+                r = sd_event_add_defer(s->event, &s->scan, on_scan, s);
+        if (r >= 0) /* one step per turn, after everything that happened meanwhile */
+                r = sd_event_source_set_priority(s->scan, SD_EVENT_PRIORITY_IDLE);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(s->scan, SD_EVENT_OFF);
+        if (r >= 0 && log_fd() >= 0)
+                r = sd_event_add_io(s->event, &s->journal, log_fd(), EPOLLOUT, on_journal, s);
+        if (r >= 0)
+                r = sd_event_set_watchdog(s->event, 1);
+        return r < 0 ? r : 0;
+}
+
+/* What a supervisor needs of the process: signals for the loop alone, and descriptors for a group of jobs that is made durable. */
+static void prepare_process(void)
+{
+        struct rlimit files;
+        sigset_t set;
+
+        (void)signal(SIGPIPE, SIG_IGN);
+        (void)signal(SIGIO, SIG_IGN); /* a broken lease: its default action would end us */
+        (void)sigemptyset(&set);
+        (void)sigaddset(&set, SIGTERM);
+        (void)sigaddset(&set, SIGINT);
+        (void)sigaddset(&set, SIGHUP);
+        (void)sigaddset(&set, SIGCHLD);
+        (void)sigprocmask(SIG_BLOCK, &set, NULL);
+        if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+                files.rlim_cur = MIN(files.rlim_max, 16384);
+                (void)setrlimit(RLIMIT_NOFILE, &files);
+        }
+}
+
+static int start(struct supervisor *s)
+{
+        g_autofree char *path = worker_path();
+        int r = sd_event_new(&s->event);
+
+        if (r >= 0)
+                r = work_init(&s->work, s->event, s->config, s->options->once);
+        if (r >= 0)
+                r = pool_new(s->event, wanted_workers(s), path, &pool_hooks, s, &s->work.pool);
+        if (r >= 0)
+                r = add_sources(s);
+        if (r < 0) {
+                log_event(EV_TROUBLE, NO_FIELDS, "Cannot start: %s", g_strerror(-r));
+                return EX_OSERR;
+        }
+        folders_init(&s->folders, s->event, &s->work);
+        folders_apply(&s->folders, s->config, LOCK_WAIT_USEC);
+        if (folders_usable(&s->folders) == 0) {
+                log_event(EV_TROUBLE, NO_FIELDS, "No folder can be used, so there is nothing to do");
+                return EX_CANTCREAT;
+        }
+        if (s->options->once && folders_paused(&s->folders, NULL) > 0)
+                return EX_CANTCREAT;
+        return 0;
+}
+
+static void stop(struct supervisor *s)
+{
+        if (s->work.queue) {
+                log_event(EV_STOPPED, FIELDS(F_NUM(MADE, s->work.status.made), F_NUM(FAILED, s->work.status.failed)),
+                          "Stopped: %" PRIu64 " made, %" PRIu64 " failed, %" PRIu64 " skipped", s->work.status.made,
+                          s->work.status.failed, s->work.status.skipped);
+                work_done(&s->work);
+        }
+        folders_done(&s->folders);
+        (void)sd_event_source_disable_unref(s->post);
+        (void)sd_event_source_disable_unref(s->scan);
+        (void)sd_event_source_disable_unref(s->due);
+        (void)sd_event_source_disable_unref(s->tick);
+        (void)sd_event_source_disable_unref(s->drain);
+        (void)sd_event_source_disable_unref(s->journal);
+        (void)sd_event_unref(s->event);
+        config_free(s->config);
+}
+
+int supervisor_run(const struct options *options, struct config *config)
+{
+        struct supervisor s = { .options = options, .config = config };
+        int status;
+
+        prepare_process();
+        s.terminal = options->once && isatty(STDERR_FILENO) == 1;
+        if (s.terminal)
+                log_set_stderr_hooks(clear_bar, draw_bar, &s);
+        log_event(EV_STARTED, FIELDS(F_STR(VERSION, PACKAGE_VERSION)), "thumbnaild " PACKAGE_VERSION " started, %s",
+                  config->path ? config->path : "by command line");
+        status = start(&s);
+        if (status == 0) {
+                status = sd_event_loop(s.event);
+                if (status < 0) {
+                        log_event(EV_TROUBLE, NO_FIELDS, "The event loop failed: %s", g_strerror(-status));
+                        status = EX_OSERR;
+                }
+        }
+        clear_bar(&s);
+        log_set_stderr_hooks(NULL, NULL, NULL);
+        stop(&s);
+        return status;
+}

@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One function per step of a job's way, in the order of the way.  Steps change the job's state by its table only. */
+
+#include "work.h"
+
+#include "base.h"
+#include "log.h"
+#include "outcome.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <string.h>
+#include <time.h>
+
+#define MIB                   (UINT64_C(1) << 20)
+#define LIGHT_GRANT_MAX_BYTES (512 * MIB)
+#define ATTEMPTS_MAX          2U                 /* deaths of a worker that a picture may cause */
+#define NO_MTIME_SETTLE_USEC  UINT64_C(60000000) /* an interrupted rsync --partial leaves mtime 0 */
+#define LINK_CHECK_USEC       UINT64_C(5000000)
+
+uint64_t work_now_usec(const struct work *w)
+{
+        struct timespec now; /* not sd_event_now(), which stands still during one turn of the loop */
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* ---- found */
+
+static void reopen(struct work *w, struct job *job)
+{
+        if (job->state != JOB_WAITING)
+                return;
+        job_step(job, JOB_DUE);
+        queue_ready(w->queue, job, LANE_FRESH);
+}
+
+void work_file(struct work *w, struct folder *folder, const char *file, enum folder_found how)
+{
+        struct job *job = queue_find(w->queue, folder, file);
+        bool live = how != FOUND_BY_SCAN, rewritten = how == FOUND_CLOSED || how == FOUND_ARRIVED || how == FOUND_IN_NEW_FOLDER;
+
+        if (how == FOUND_GONE) {
+                if (job && (job->state == JOB_QUEUED || job->state == JOB_WAITING))
+                        queue_remove(w->queue, job);
+                else if (job)
+                        job->touched = true; /* the check before publication sees it */
+                return;
+        }
+        if (!job) {
+                job = queue_add(w->queue, folder, file, live ? LANE_FRESH : LANE_BACKLOG);
+                if (!job) { /* too many at once: they lie in the inbox, a scan finds them */
+                        folder_rescan(folder);
+                        return;
+                }
+                job->changed_usec = work_now_usec(w);
+        } else if (live) {
+                if (rewritten)
+                        job->changed_usec = work_now_usec(w);
+                if (job->state == JOB_RUNNING || job->state == JOB_STORING) {
+                        job->touched = true;
+                        job->touched_rewritten |= rewritten;
+                        return;
+                }
+                reopen(w, job);
+        }
+        job->rewritten |= rewritten;
+}
+
+void work_odd(struct work *w, struct folder *folder, const char *file, unsigned char type)
+{
+        const char *what = type == DT_LNK    ? "a symbolic link, and links are not followed"
+                           : type == DT_DIR  ? "a folder, and 'recursive' is off"
+                           : type == DT_FIFO ? "a FIFO"
+                           : type == DT_SOCK ? "a socket"
+                                             : "a device";
+
+        log_event(EV_SKIPPED,
+                  FIELDS(F_STR(FILE, file), F_STR(INBOX, folder->config->inbox), F_STR(REASON, reason_token(REASON_NOT_REGULAR))),
+                  "%s is left alone: it is %s", file, what);
+        w->status.skipped++;
+}
+
+/* ---- is it complete? */
+
+/* When the file has been quiet for long enough: 0 if it has, else the time at which to look again. */
+static uint64_t quiet_at(const struct work *w, const struct job *job)
+{
+        uint64_t settle = (uint64_t)job->folder->config->settle_ms * 1000, ready;
+        bool no_mtime = job->source.mtime_nsec / INT64_C(1000000000) == 0;
+
+        if (no_mtime)
+                settle = MAX(settle, NO_MTIME_SETTLE_USEC);
+        else if (job->source.writers == WRITERS_NONE && job->source.end == FORMAT_END_COMPLETE)
+                return 0;
+        ready = job->changed_usec + settle;
+        return ready <= work_now_usec(w) ? 0 : ready;
+}
+
+/* Open the file and see.  Returns whether it can be made now; else the job has been put where it belongs. */
+static bool examine(struct work *w, struct job *job)
+{
+        struct source now;
+        int r = source_open(job->folder->inbox_fd, job->file, job->folder->leases, &now, &job->input_fd);
+        uint64_t due;
+
+        if (r == -ELOOP || r == -EINVAL) {
+                outcome_skip(w, job, REASON_NOT_REGULAR,
+                             r == -ELOOP ? "it is a symbolic link, and links are not followed" : "it is no regular file");
+                return false;
+        }
+        if (r == -ENOENT || r == -ENOTDIR) {
+                queue_remove(w->queue, job);
+                return false;
+        }
+        if (r < 0) {
+                enum reason reason = r == -EAGAIN ? REASON_BEING_WRITTEN : reason_from_errno(r);
+
+                due = work_now_usec(w) + job_retry_delay_usec(job->retries, g_random_int());
+                if (reason_kind(reason) == REASON_IS_WAITING) {
+                        job->retries++;
+                        outcome_hold(w, job, reason, due, true);
+                } else if (reason_kind(reason) == REASON_IS_PASSING) {
+                        outcome_again(w, job, reason, g_strerror(-r));
+                } else {
+                        outcome_fail(w, job, reason, g_strerror(-r));
+                }
+                return false;
+        }
+        if (job->seen && (now.size != job->source.size || now.mtime_nsec != job->source.mtime_nsec || now.inode != job->source.inode))
+                job->changed_usec = work_now_usec(w);
+        job->source = now;
+        job->seen = true;
+        if (now.writers == WRITERS_SOME) {
+                struct stat st;
+
+                /* CLOSE_WRITE tells when it is over, but not here when the writer opened it by another name. */
+                due = fstat(job->input_fd, &st) == 0 && st.st_nlink > 1 ? work_now_usec(w) + LINK_CHECK_USEC : 0;
+                job->input_fd = fd_close(job->input_fd);
+                outcome_hold(w, job, REASON_BEING_WRITTEN, due, true);
+                return false;
+        }
+        due = quiet_at(w, job);
+        if (due > 0) {
+                job->input_fd = fd_close(job->input_fd);
+                outcome_hold(w, job, REASON_INCOMPLETE, due, now.mtime_nsec / INT64_C(1000000000) == 0);
+                return false;
+        }
+        if (job->complete_usec == 0)
+                job->complete_usec = work_now_usec(w);
+        return true;
+}
+
+/* What needs no worker to be refused.  Returns whether the job goes on. */
+static bool accept(struct work *w, struct job *job)
+{
+        const char *base = strrchr(job->file, '/') ? strrchr(job->file, '/') + 1 : job->file;
+        bool picture_name = format_picture_name(base);
+
+        if (job->source.format == FORMAT_NONE && !picture_name)
+                outcome_skip(w, job, REASON_UNSUPPORTED, "it is no picture");
+        else if (job->source.size == 0)
+                outcome_fail(w, job, REASON_EMPTY, NULL);
+        else if (job->source.format == FORMAT_NONE)
+                outcome_fail(w, job, REASON_UNSUPPORTED, "its content is none of a picture that is known");
+        else if (job->source.size > (uint64_t)w->config->limits.file_mib * MIB)
+                outcome_fail(w, job, REASON_TOO_LARGE, "the file is larger than 'file_mib' allows");
+        else
+                return true;
+        return false;
+}
+
+/* ---- what is missing? */
+
+/* Returns whether there is something to render. */
+static bool plan(struct work *w, struct job *job)
+{
+        struct folder_plan p;
+
+        folder_plan(job->folder, job->file, &job->source, job->rewritten, &p);
+        job->n_outputs = p.n_outputs;
+        job->outputs = p.outputs;
+        if (p.taken) {
+                g_autofree char *taken = p.taken, *text = g_strdup_printf("%s is not ours", taken);
+
+                if (p.n_outputs == 0) {
+                        outcome_fail(w, job, REASON_NAME_TAKEN, text);
+                        return false;
+                }
+                log_event(EV_FAILED,
+                          FIELDS(F_STR(FILE, job->file), F_STR(INBOX, job->folder->config->inbox), F_STR(REASON, "name-taken")),
+                          "No thumbnail %s of %s: name-taken, %s. %s", taken, job->file, text, reason_remedy(REASON_NAME_TAKEN));
+        }
+        if (p.n_outputs > 0)
+                return true;
+        job_step(job, JOB_STORED);
+        outcome_finish(w, job);
+        return false;
+}
+
+/* What an error means on the way into the outbox: there, what is in the way is no picture's fault. */
+static enum reason outbox_reason(int error)
+{
+        switch (error) {
+        case -EACCES:
+        case -EPERM:
+                return REASON_READ_ONLY;
+        case -EEXIST:
+        case -ENOTDIR:
+        case -ELOOP:
+                return REASON_NAME_TAKEN;
+        case -ENOENT: /* the outbox went away under us */
+                return REASON_IO_ERROR;
+        default:
+                return reason_from_errno(error);
+        }
+}
+
+static bool create_outputs(struct work *w, struct job *job)
+{
+        const struct folder_config *c = job->folder->config;
+
+        for (unsigned i = 0; i < job->n_outputs; i++) {
+                int fd = outbox_create(job->folder->outbox, job->outputs[i].name, (mode_t)c->mode, c->gid);
+
+                if (fd < 0) {
+                        enum reason reason = outbox_reason(fd);
+                        g_autofree char *text = g_strdup_printf("%s cannot be created: %s", job->outputs[i].name, g_strerror(-fd));
+
+                        if (reason_kind(reason) == REASON_IS_PASSING)
+                                outcome_again(w, job, reason, text);
+                        else
+                                outcome_fail(w, job, reason, text);
+                        return false;
+                }
+                job->outputs[i].fd = fd;
+        }
+        return true;
+}
+
+/* ---- who renders it? */
+
+static uint64_t light_grant(const struct work *w)
+{
+        return MIN((uint64_t)w->config->limits.memory_mib * MIB / MAX(pool_size(w->pool), 1U), LIGHT_GRANT_MAX_BYTES);
+}
+
+static void submit(struct work *w, struct job *job)
+{
+        static struct wire_render request;
+        int fds[WIRE_OUTPUTS_MAX + 1], slot;
+
+        memset(&request, 0, sizeof request);
+        request.version = WIRE_VERSION;
+        request.kind = WIRE_RENDER;
+        request.job = job->id;
+        request.memory_bytes = job->grant_bytes > 0 ? job->grant_bytes : light_grant(w);
+        request.pixels_max = (uint64_t)w->config->limits.megapixels * 1000000;
+        request.loaders = w->config->loaders;
+        request.frames_max = (uint32_t)w->config->limits.frames;
+        request.n_outputs = job->n_outputs;
+        request.attempt = job->attempt + 1;
+        (void)g_strlcpy(request.inbox, job->folder->config->inbox, sizeof request.inbox);
+        (void)g_strlcpy(request.file, job->file, sizeof request.file);
+        fds[0] = job->input_fd;
+        for (unsigned i = 0; i < job->n_outputs; i++) {
+                request.outputs[i] = job->outputs[i].spec;
+                fds[i + 1] = job->outputs[i].fd;
+        }
+        slot = pool_submit(w->pool, &request, fds, job->n_outputs + 1, (uint64_t)w->config->limits.seconds * 1000000);
+        if (slot < 0) { /* that worker is ended; the next one gets it */
+                outcome_drop_work(job);
+                queue_untake(w->queue, job);
+                return;
+        }
+        job->slot = slot;
+        job_step(job, JOB_START);
+}
+
+static void advance(struct work *w, struct job *job)
+{
+        if (!job->folder->usable || !examine(w, job) || !accept(w, job) || !plan(w, job) || !create_outputs(w, job))
+                return;
+        job->touched = job->touched_rewritten = false;
+        submit(w, job);
+}
+
+bool work_can_go_on(const struct work *w)
+{
+        return !w->draining && w->storing + pool_size(w->pool) < WIRE_UNSETTLED_MAX && pool_has_idle(w->pool);
+}
+
+void work_schedule(struct work *w)
+{
+        unsigned taken = 0;
+
+        w->next_due_usec = queue_tick(w->queue, work_now_usec(w));
+        while (work_can_go_on(w) && taken++ < 256) {
+                struct job *job = queue_take(w->queue, pool_busy(w->pool));
+
+                if (!job)
+                        break;
+                advance(w, job);
+        }
+        w->next_due_usec = queue_tick(w->queue, work_now_usec(w));
+}
+
+/* ---- is the answer true? */
+
+/* Check what the worker claims to have written, and stamp it.  Returns REASON_NONE or why not. */
+static enum reason check_outputs(const struct job *job, const struct wire_reply *reply, char **ret_text)
+{
+        for (unsigned i = 0; i < job->n_outputs; i++) {
+                const struct job_output *o = job->outputs + i;
+                int r = outbox_verify(o->fd, (enum format)o->spec.format, reply->outputs[i].bytes);
+
+                if (r >= 0)
+                        r = outbox_stamp(job->folder->outbox, o->fd, &o->record);
+                if (r < 0) {
+                        *ret_text = r == -EBADMSG ? g_strdup_printf("the worker's thumbnail %s is not what was asked for", o->name)
+                                                  : g_strdup_printf("%s: %s", o->name, g_strerror(-r));
+                        return r == -EBADMSG ? REASON_CRASHED : reason_from_errno(r);
+                }
+        }
+        return REASON_NONE;
+}
+
+static void store(struct work *w, struct job *job)
+{
+        int fds[WIRE_OUTPUTS_MAX];
+
+        for (unsigned i = 0; i < job->n_outputs; i++)
+                fds[i] = job->outputs[i].fd;
+        job_step(job, JOB_RENDERED);
+        w->storing++;
+        flush_submit(w->flush, fds, job->n_outputs, job);
+}
+
+/* Tell the worker what became of what it says it has made, so that it logs that, or forgets it. */
+static void settle(struct work *w, const struct job *job, bool published)
+{
+        const uint64_t now = work_now_usec(w);
+        const struct wire_settle message = { .version = WIRE_VERSION,
+                                             .kind = published ? WIRE_PUBLISHED : WIRE_REFUSED,
+                                             .job = job->id,
+                                             .latency_usec = now - MIN(job->complete_usec, now),
+                                             .bytes = job->source.size,
+                                             .owner_uid = job->source.owner,
+                                             .slot = (uint32_t)job->slot };
+
+        if (pool_settle(w->pool, job->slot, job->worker_pid, &message) || !published)
+                return;
+        /* The worker that made it is no more: say it in its place. */
+        log_event(EV_MADE,
+                  FIELDS(F_STR(FILE, job->file), F_STR(INBOX, job->folder->config->inbox), F_NUM(USEC, job->made.render_usec),
+                         F_NUM(LATENCY_USEC, message.latency_usec), F_NUM(OUTPUTS, job->n_outputs), F_NUM(WIDTH, job->made.width_px),
+                         F_NUM(HEIGHT, job->made.height_px), F_NUM(BYTES, job->source.size),
+                         F_STR(FORMAT, format_name(job->made.format)), F_NUM(OWNER, job->source.owner), F_NUM(WORKER, job->slot),
+                         F_NUM(WORKER_PID, job->worker_pid), F_NUM(ATTEMPT, job->attempt + 1)),
+                  "Made %u thumbnail%s of %s; the worker that rendered it died before it could say so", job->n_outputs,
+                  job->n_outputs == 1 ? "" : "s", job->file);
+}
+
+/* Returns whether the file still is the version that was rendered; else the job has been put where it belongs. */
+static bool still_the_same(struct work *w, struct job *job)
+{
+        int r = source_unchanged(job->folder->inbox_fd, job->file, job->input_fd, &job->source);
+
+        if (r != 1)
+                settle(w, job, false);
+        if (r == -ENOENT) {
+                job->touched = false;
+                outcome_skip(w, job, REASON_VANISHED, "it went away before its thumbnails were published");
+        } else if (r == 0) {
+                outcome_changed(w, job);
+        }
+        return r == 1;
+}
+
+static void refuse(struct work *w, struct job *job, enum reason reason, const char *text)
+{
+        settle(w, job, false);
+        if (reason_kind(reason) == REASON_IS_PASSING)
+                outcome_again(w, job, reason, text);
+        else
+                outcome_fail(w, job, reason, text);
+}
+
+static void out_of_memory(struct work *w, struct job *job, const struct wire_reply *reply)
+{
+        uint64_t budget = (uint64_t)w->config->limits.memory_mib * MIB;
+        g_autofree char *text = NULL;
+
+        if (reply->needs_bytes > budget) {
+                text = g_strdup_printf("it needs about %" PRIu64 " MiB of memory and 'memory_mib' is %" PRIu64,
+                                       reply->needs_bytes / MIB, budget / MIB);
+                outcome_fail(w, job, REASON_TOO_LARGE, text);
+        } else if (job->grant_bytes >= budget) {
+                outcome_fail(w, job, REASON_OUT_OF_MEMORY, reply->text);
+        } else {
+                job->grant_bytes = budget;
+                outcome_again_alone(w, job);
+        }
+}
+
+void work_reply(struct work *w, const struct wire_reply *reply, int slot)
+{
+        struct job *job = queue_by_id(w->queue, reply->job);
+        g_autofree char *text = NULL;
+        enum reason reason = (enum reason)reply->reason;
+
+        assert(job && job->state == JOB_RUNNING && job->slot == slot);
+        job->made = (struct job_made){ reply->render_usec, reply->width_px, reply->height_px, (enum format)reply->format };
+        job->worker_pid = pool_pid(w->pool, slot);
+        if (job->abandoned) {
+                settle(w, job, false);
+                job_step(job, JOB_REFUSE);
+                outcome_finish(w, job);
+                return;
+        }
+        if (reason == REASON_OUT_OF_MEMORY) {
+                out_of_memory(w, job, reply);
+                return;
+        }
+        if (reason == REASON_NONE && reply->n_outputs != job->n_outputs)
+                reason = REASON_CRASHED;
+        else if (reason == REASON_NONE)
+                reason = check_outputs(job, reply, &text);
+        if (reason != REASON_NONE) {
+                if (still_the_same(w, job))
+                        refuse(w, job, reason, text ? text : reply->text);
+                return;
+        }
+        if (still_the_same(w, job))
+                store(w, job);
+}
+
+void work_lost(struct work *w, uint64_t id, enum pool_loss loss, const char *how)
+{
+        struct job *job = queue_by_id(w->queue, id);
+
+        assert(job && job->state == JOB_RUNNING);
+        job->attempt += loss != LOSS_OUTSIDE;
+        if (job->abandoned) {
+                job_step(job, JOB_REFUSE);
+                outcome_finish(w, job);
+        } else if (job->attempt >= ATTEMPTS_MAX) {
+                outcome_fail(w, job, loss == LOSS_TIMEOUT ? REASON_TIMEOUT : REASON_CRASHED, how);
+        } else {
+                log_event(EV_RETRY,
+                          FIELDS(F_STR(FILE, job->file), F_STR(INBOX, job->folder->config->inbox),
+                                 F_STR(REASON, reason_token(loss == LOSS_OUTSIDE   ? REASON_WORKER_LOST
+                                                            : loss == LOSS_TIMEOUT ? REASON_TIMEOUT
+                                                                                   : REASON_CRASHED)),
+                                 F_NUM(ATTEMPT, job->attempt + 1)),
+                          "%s is tried again, alone: its worker was lost, %s", job->file, how);
+                outcome_again_alone(w, job);
+        }
+}
+
+/* ---- publish */
+
+static void on_durable(void *ticket, int error, void *userdata)
+{
+        struct work *w = (struct work *)userdata;
+        struct job *job = (struct job *)ticket;
+        g_autofree char *text = NULL;
+
+        w->storing--;
+        if (job->abandoned) {
+                settle(w, job, false);
+                job_step(job, JOB_REFUSE);
+                outcome_finish(w, job);
+                return;
+        }
+        if (error < 0) {
+                refuse(w, job, reason_from_errno(error), g_strerror(-error));
+                return;
+        }
+        if (!still_the_same(w, job))
+                return;
+        for (unsigned i = 0; i < job->n_outputs; i++) {
+                const struct job_output *o = job->outputs + i;
+                int r = outbox_publish(job->folder->outbox, o->fd, o->name, &o->record);
+
+                if (r < 0) {
+                        text = g_strdup_printf("%s: %s", o->name, g_strerror(-r));
+                        refuse(w, job, outbox_reason(r), text);
+                        return;
+                }
+        }
+        settle(w, job, true);
+        w->status.made++;
+        status_ended(&w->status, work_now_usec(w));
+        job_step(job, JOB_STORED);
+        outcome_finish(w, job);
+}
+
+/* ---- life */
+
+int work_init(struct work *w, sd_event *event, const struct config *config, bool once)
+{
+        *w = (struct work){ .event = event, .config = config, .once = once, .queue = queue_new() };
+        return flush_new(event, on_durable, w, &w->flush);
+}
+
+void work_done(struct work *w)
+{
+        g_clear_pointer(&w->flush, flush_free);
+        g_clear_pointer(&w->pool, pool_free);
+        g_clear_pointer(&w->queue, queue_free);
+}
+
+struct forgetting {
+        struct work *work;
+        const struct folder *folder;
+};
+
+static void forget_one(struct job *job, void *userdata)
+{
+        const struct forgetting *f = (const struct forgetting *)userdata;
+
+        if (job->folder != f->folder)
+                return;
+        if (job->state == JOB_RUNNING || job->state == JOB_STORING) {
+                outcome_drop_temporaries(job);
+                job->abandoned = true;
+        } else {
+                queue_remove(f->work->queue, job);
+        }
+}
+
+void work_forget(struct work *w, struct folder *folder)
+{
+        struct forgetting f = { w, folder };
+
+        queue_foreach(w->queue, forget_one, &f);
+}
+
+bool work_has_room(const struct work *w)
+{
+        return queue_lane_count(w->queue, LANE_BACKLOG) < QUEUE_BACKLOG_MAX && queue_count(w->queue) < QUEUE_JOBS_MAX / 2;
+}
+
+bool work_is_quiet(const struct work *w)
+{
+        return w->storing == 0 && pool_busy(w->pool) == 0;
+}

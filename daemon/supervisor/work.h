@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* The way of a file from being found to being made or refused: is it complete, what is missing, who renders it, is the answer true,
+ * is it durable, publish.  Owns queue, pool and flush; decides everything that the journal says of a file. */
+
+#include "config.h"
+#include "flush.h"
+#include "folder.h"
+#include "pool.h"
+#include "queue.h"
+#include "status.h"
+
+struct work {
+        sd_event *event;             /* borrowed */
+        const struct config *config; /* borrowed; another one after a reload */
+        struct queue *queue;
+        struct pool *pool;
+        struct flush *flush;
+        struct status status;
+        bool once;              /* --once: give up after a while instead of waiting for ever */
+        bool draining;          /* hand nothing over any more */
+        unsigned storing;       /* jobs that are being made durable */
+        uint64_t next_due_usec; /* when the queue's clock wants work_schedule() again, 0 for never */
+};
+
+/* Fill @work; the pool is set by its owner afterwards.  Returns 0 or a negative errno. */
+int work_init(struct work *work, sd_event *event, const struct config *config, bool once);
+void work_done(struct work *work);
+
+/* Hear of a file.  For struct folder_hooks. */
+void work_file(struct work *work, struct folder *folder, const char *file, enum folder_found how);
+void work_odd(struct work *work, struct folder *folder, const char *file, unsigned char type);
+
+/* Hear of workers.  For struct pool_hooks. */
+void work_reply(struct work *work, const struct wire_reply *reply, int slot);
+void work_lost(struct work *work, uint64_t job, enum pool_loss loss, const char *how);
+
+/* Whether a worker is free to be given something. */
+bool work_can_go_on(const struct work *work);
+
+/* Hand over what can be handed over now. */
+void work_schedule(struct work *work);
+
+/* @folder is about to be closed: drop its jobs, and what is being done for it. */
+void work_forget(struct work *work, struct folder *folder);
+
+/* Whether a scan may bring more. */
+bool work_has_room(const struct work *work);
+
+/* Nothing is being rendered or stored. */
+bool work_is_quiet(const struct work *work);
+
+uint64_t work_now_usec(const struct work *work);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The template's proof is checked against brute force: where it says "free of collisions", no two originals may ever meet. */
+
+#include "name.h"
+
+#include <string.h>
+
+static const struct name_variant jpeg_256 = { "256", "jpg" };
+
+static void test_expand(void)
+{
+        static const struct {
+                const char *template, *file, *wanted;
+        } rows[] = {
+                { NAME_TEMPLATE_DEFAULT, "holiday/IMG_1.JPG", "holiday/IMG_1.JPG.256.jpg" },
+                { NAME_TEMPLATE_DEFAULT, "IMG_1.JPG", "IMG_1.JPG.256.jpg" },
+                { NAME_TEMPLATE_DEFAULT, "a/b/c d.png", "a/b/c d.png.256.jpg" },
+                { NAME_TEMPLATE_DEFAULT, "new\nline\xff.gif", "new\nline\xff.gif.256.jpg" },
+                { "{folder}/{dir}/{preset}/{file}.{ext}", "x/a.png", "inbox/x/256/a.png.jpg" },
+                { "{folder}/{dir}/{preset}/{file}.{ext}", "a.png", "inbox/256/a.png.jpg" },
+                { "{stem}/{file}", "a.b.png", "a.b/a.b.png" },
+                { "{stem}/{file}", "noext", "noext/noext" },
+        };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+                g_autofree char *name = name_expand(rows[i].template, "inbox", rows[i].file, &jpeg_256, 255);
+
+                g_assert_cmpstr(name, ==, rows[i].wanted);
+        }
+}
+
+static void test_too_long(void)
+{
+        g_autofree char *stem = g_strnfill(250, 'x'), *file = g_strconcat("d/", stem, ".jpg", NULL);
+        g_autofree char *name = name_expand(NAME_TEMPLATE_DEFAULT, "inbox", file, &jpeg_256, 255);
+        g_autofree char *other_file = g_strconcat("d/", stem, ".png", NULL);
+        g_autofree char *other = name_expand(NAME_TEMPLATE_DEFAULT, "inbox", other_file, &jpeg_256, 255);
+
+        g_assert_cmpuint(strlen(name), ==, strlen("d/") + 255);
+        g_assert_true(g_str_has_suffix(name, ".256.jpg"));
+        g_assert_cmpint(name[strlen(name) - strlen("~01234567.256.jpg")], ==, '~');
+        g_assert_cmpstr(name, !=, other);
+}
+
+/* The cut never lands in the middle of a character. */
+static void test_cut_is_utf8(void)
+{
+        for (unsigned ascii = 0; ascii < 4; ascii++) {
+                g_autoptr(GString) file = g_string_new(NULL);
+                g_autofree char *name = NULL;
+
+                for (unsigned i = 0; i < ascii; i++)
+                        g_string_append_c(file, 'a');
+                while (file->len < 252)
+                        g_string_append(file, "€");
+                name = name_expand(NAME_TEMPLATE_DEFAULT, "inbox", file->str, &jpeg_256, 255);
+                g_assert_true(g_utf8_validate(name, -1, NULL));
+                g_assert_cmpuint(strlen(name), <=, 255);
+        }
+}
+
+static void test_refusals(void)
+{
+        static const struct name_variant two[] = { { "256", "jpg" }, { "card", "webp" } };
+        static const struct {
+                const char *template;
+                unsigned n;
+                bool recursive, shared;
+                const char *about; /* NULL: accepted */
+        } rows[] = {
+                { NAME_TEMPLATE_DEFAULT, 2, true, false, NULL },
+                { "{folder}/" NAME_TEMPLATE_DEFAULT, 2, true, true, NULL },
+                { "{dir}/{file}", 1, true, false, NULL },
+                { "{dir}/{preset}/{file}.{ext}", 2, true, false, NULL },
+                { "{dir}/{stem}/{file}.{preset}.{ext}", 2, true, false, NULL },
+                { NAME_TEMPLATE_DEFAULT, 2, true, true, "{folder}" },
+                { "{file}.{preset}", 2, true, false, "{dir}" },
+                { "{dir}/{stem}.{preset}.{ext}", 2, true, false, "{file}" },
+                { "{dir}/{file}", 2, true, false, "could meet" },
+                { "{dir}/{preset}{file}", 2, true, false, NULL }, /* neither of "256" and "card" begins with the other */
+                { "{dir}/{file}{file}", 1, true, false, "exactly once" },
+                { "{dir}{file}", 1, true, false, "part of its own" },
+                { "/{dir}/{file}", 1, true, false, "relative" },
+                { "../{dir}/{file}", 1, true, false, "relative" },
+                { "{dir}/{name}", 1, true, false, "braces" },
+                { "{dir}/{stem}{file}", 1, true, false, "{stem}" },
+                { ".thumbnaild/{dir}/{file}", 1, true, false, "own" },
+        };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+                g_autofree char *problem = name_template_check(rows[i].template, two, rows[i].n, rows[i].recursive, rows[i].shared);
+
+                g_test_message("%s: %s", rows[i].template, problem ? problem : "fine");
+                if (rows[i].about)
+                        g_assert_nonnull(problem);
+                else
+                        g_assert_null(problem);
+                g_assert_true(!rows[i].about || strstr(problem, rows[i].about));
+        }
+}
+
+/* Presets that try to look like parts of file names: "a" + "-b" and "a-b" + "". */
+static void test_against_brute_force(void)
+{
+        static const char *const templates[] = { "{preset}-{file}",      "{file}-{preset}", "{file}.{preset}.{ext}", "{preset}{file}",
+                                                 "{file}{preset}.{ext}", "{preset}/{file}", "x{file}y{preset}z" };
+        static const char *const presets[] = { "a", "b", "a-b", "ab", "b-a", "aa" };
+        static const char *const parts[] = { "", "a", "b", "-", ".", "jpg", "y" };
+        unsigned accepted = 0;
+
+        for (size_t t = 0; t < G_N_ELEMENTS(templates); t++) {
+                for (unsigned set = 1; set < 1U << G_N_ELEMENTS(presets); set++) {
+                        g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+                        struct name_variant variants[G_N_ELEMENTS(presets)];
+                        g_autofree char *problem = NULL;
+                        unsigned n = 0;
+
+                        for (size_t p = 0; p < G_N_ELEMENTS(presets); p++)
+                                if (set & (1U << p))
+                                        variants[n++] = (struct name_variant){ presets[p], "jpg" };
+                        problem = name_template_check(templates[t], variants, n, false, false);
+                        if (problem)
+                                continue;
+                        accepted++;
+                        for (unsigned f = 0; f < 7 * 7 * 7 * 7; f++) {
+                                g_autofree char *file =
+                                        g_strconcat("f", parts[f % 7], parts[f / 7 % 7], parts[f / 49 % 7], parts[f / 343], NULL);
+
+                                for (unsigned v = 0; v < n; v++) {
+                                        char *name = name_expand(templates[t], "i", file, variants + v, 255);
+                                        g_autofree char *tag = g_strdup_printf("%s %u", file, v);
+                                        const char *other = (const char *)g_hash_table_lookup(seen, name);
+
+                                        if (other && strcmp(other, tag) != 0)
+                                                g_error("%s: %s and %s meet in %s", templates[t], other, tag, name);
+                                        g_hash_table_insert(seen, name, (char *)g_intern_string(tag));
+                                }
+                        }
+                }
+        }
+        g_assert_cmpuint(accepted, >, 100);
+}
+
+int main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+        g_test_add_func("/name/expand", test_expand);
+        g_test_add_func("/name/too-long", test_too_long);
+        g_test_add_func("/name/cut-is-utf8", test_cut_is_utf8);
+        g_test_add_func("/name/refusals", test_refusals);
+        g_test_add_func("/name/against-brute-force", test_against_brute_force);
+        return g_test_run();
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The words of the status line, with the clock in our hands. */
+
+#include "status.h"
+
+#include <string.h>
+
+#define SECOND UINT64_C(1000000)
+
+static void test_line(void)
+{
+        struct status s = { 0 };
+        const struct status_view busy = { .busy = 2, .workers = 2, .waiting = 128 }, idle = { .workers = 2 };
+        uint64_t now = 1000 * SECOND;
+        g_autofree char *before = status_line(&s, &busy, now), *line = NULL, *later = NULL;
+
+        g_assert_cmpstr(before, ==, "2/2 workers busy, 128 waiting, 0 made, 0 failed"); /* no rate from nothing */
+        for (unsigned i = 0; i < 100; i++, now += SECOND / 10) {
+                s.made++;
+                status_ended(&s, now);
+        }
+        s.failed = 3;
+        line = status_line(&s, &busy, now);
+        g_assert_true(g_str_has_prefix(line, "2/2 workers busy, 128 waiting, "));
+        g_assert_true(g_str_has_suffix(line, " left, 100 made, 3 failed"));
+        later = status_line(&s, &idle, now + 3600 * SECOND);
+        g_assert_cmpstr(later, ==, "0/2 workers busy, 0 waiting, 100 made, 3 failed");
+}
+
+static void test_rate(void)
+{
+        struct status s = { 0 };
+        uint64_t now = 5000 * SECOND;
+
+        for (unsigned i = 0; i < 300; i++, now += SECOND / 10) /* ten a second for half a minute */
+                status_ended(&s, now);
+        g_assert_cmpfloat(status_rate(&s, now), >, 9);
+        g_assert_cmpfloat(status_rate(&s, now), <, 11);
+        g_assert_cmpfloat(status_rate(&s, now + 100 * SECOND), ==, 0);
+        status_ended(&s, now + 100 * SECOND); /* a burst after idleness counts from its own beginning */
+        g_assert_cmpfloat(status_rate(&s, now + 100 * SECOND + SECOND / 2), >, 1);
+}
+
+static void test_bar(void)
+{
+        struct status s = { .made = 5 };
+        struct status_view v = { .busy = 0, .workers = 2, .waiting = 5 };
+
+        for (unsigned columns = 1; columns < 200; columns++) {
+                g_autofree char *bar = status_bar(&s, &v, columns, SECOND);
+
+                g_assert_cmpuint(strlen(bar), <, columns);
+                if (columns > 60)
+                        g_assert_nonnull(strstr(bar, " 5/10 "));
+        }
+        v.paused = 1;
+        v.paused_why = "The inbox /x does not exist";
+        g_autofree char *line = status_line(&s, &v, SECOND);
+        g_assert_true(g_str_has_suffix(line, "; 1 folder paused: The inbox /x does not exist"));
+}
+
+int main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+        g_test_add_func("/status/line", test_line);
+        g_test_add_func("/status/rate", test_rate);
+        g_test_add_func("/status/bar", test_bar);
+        return g_test_run();
+}
