@@ -11,6 +11,7 @@
 #include <glib.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -256,6 +257,21 @@ void log_event_fields(enum log_event_id event, const struct log_field *fields, s
                         log_flush();
                 to_journal(encode(event, fields, n_fields, sentence));
         }
+}
+
+void log_stderr(const char *format, ...)
+{
+        va_list ap;
+
+        if (backend.fd < 0 || backend.terminal || getenv("JOURNAL_STREAM"))
+                return;
+        va_start(ap, format);
+        g_autofree char *raw = g_strdup_vprintf(format, ap);
+        va_end(ap);
+
+        g_autofree char *safe = log_escape(raw);
+
+        (void)fprintf(stderr, "thumbnaild: %s\n", safe);
 }
 
 void log_close(void)

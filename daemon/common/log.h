@@ -70,4 +70,8 @@ void log_event_fields(enum log_event_id event, const struct log_field *fields, s
  * Returns an owned string.  Pure. */
 char *log_escape(const char *text);
 
+/* A line on stderr for whoever started us by hand and is told by an exit status only: nothing when log_event() writes there already, or
+ * when stderr leads into the journal. */
+void log_stderr(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 const char *log_event_name(enum log_event_id event);

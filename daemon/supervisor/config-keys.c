@@ -281,7 +281,7 @@ void key_check_text(struct key_reader *reader, const char *text)
                         size_t n = strspn(at, "0123456789"),
                                hex = at[0] == '0' && (at[1] | 32) == 'x' ? strspn(at + 2, "0123456789abcdefABCDEF") : 0;
 
-                        if ((n > 9 || hex > 9) && at[n] != '.')
+                        if ((n > 9 || hex > 8 || (hex == 8 && at[2] > '7')) && at[n] != '.')
                                 key_error(reader, line, "the integer %.*s is too long: nine digits at most",
                                           (int)MAX(n, hex ? hex + 2 : 0), at);
                         while (g_ascii_isalnum(at[1]) || at[1] == '_' || at[1] == '-' || at[1] == '*')

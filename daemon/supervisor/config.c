@@ -153,12 +153,39 @@ static struct config *config_new(const char *path)
         return c;
 }
 
+/* What a user sees of a preset, as text that a later version writes alike: names instead of numbers that may move, and of the keys
+ * with a default only those that differ from it. */
+static char *describe_preset(const struct wire_spec *s)
+{
+        const struct wire_spec d = config_default_spec();
+        GString *out = g_string_new(NULL);
+        const struct {
+                const char *key;
+                uint32_t value, usual;
+        } keys[] = {
+                { "fit", s->fit, d.fit },
+                { "crop", s->crop, d.crop },
+                { "effort", s->effort, d.effort },
+                { "upscale", s->upscale, d.upscale },
+                { "lossless", s->lossless, d.lossless },
+                { "strip", s->strip, d.strip },
+                { "profile", s->profile, d.profile },
+                { "animation", s->animation, d.animation },
+                { "background", s->background_rgb, d.background_rgb },
+                { "sharpen", s->sharpen_percent, d.sharpen_percent },
+        };
+
+        g_string_append_printf(out, "%ux%u %s quality=%u", s->width_px, s->height_px, format_name((enum format)s->format), s->quality);
+        for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
+                if (keys[i].value != keys[i].usual)
+                        g_string_append_printf(out, " %s=%u", keys[i].key, keys[i].value);
+        return g_string_free(out, FALSE);
+}
+
 static void add_preset(struct config *config, char *name, const struct wire_spec *s)
 {
         struct preset *p = g_new0(struct preset, 1);
-        g_autofree char *text = g_strdup_printf("%u %u %u %u %u %u %u %u %u %u %u %u %06x %u", s->width_px, s->height_px, s->fit,
-                                                s->crop, s->format, s->quality, s->effort, s->upscale, s->lossless, s->strip,
-                                                s->profile, s->animation, s->background_rgb, s->sharpen_percent);
+        g_autofree char *text = describe_preset(s);
 
         p->name = name;
         p->spec = *s;

@@ -6,6 +6,7 @@
 #include "base.h"
 #include "log.h"
 #include "name.h"
+#include "presets.h"
 #include "scan.h"
 
 #include <dirent.h>
@@ -272,8 +273,14 @@ int folder_open(struct folder *f, struct folder *sharing, uint64_t lock_wait_use
 
 void folder_rescan(struct folder *f)
 {
+        int r;
+
         if (!f->usable)
                 return;
+        r = presets_update(f->outbox, f->config);
+        if (r < 0)
+                log_event(EV_TROUBLE, FIELDS(F_STR(INBOX, f->config->inbox)), "The presets that %s is made by cannot be noted: %s",
+                          f->config->outbox, g_strerror(-r));
         if (!scan_busy(f->backlog))
                 f->found = 0;
         scan_push(f->backlog, ""); /* what is being read now is finished first, then everything is read again */

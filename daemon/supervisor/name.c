@@ -89,6 +89,18 @@ static bool variants_collide(const char *template, const struct name_variant *a,
         return strcmp(above_a, above_b) == 0 && prefix && suffix;
 }
 
+bool name_may_be(const char *template, const char *preset, const char *base)
+{
+        const char *last = last_component(template), *file = strstr(last, "{file}"), *behind = file + strlen("{file}");
+        const char *ext = strstr(behind, "{ext}");
+        const struct name_variant v = { preset, "" };
+        g_autofree char *before =
+                fill(last, strcspn(last, "{") < (size_t)(file - last) ? strcspn(last, "{") : (size_t)(file - last), &v);
+        g_autofree char *after = fill(behind, ext ? (size_t)(ext - behind) : strlen(behind), &v);
+
+        return g_str_has_prefix(base, before) && strstr(base, after);
+}
+
 static char *check_shape(const char *template)
 {
         const char *dir = strstr(template, "{dir}");

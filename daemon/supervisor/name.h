@@ -25,6 +25,9 @@ struct name_variant {
  * Returns NULL if it is, else an owned sentence that says what is wrong and what to write instead. */
 char *name_template_check(const char *template, const struct name_variant *variants, size_t n_variants, bool recursive, bool shared);
 
+/* Whether @base, the last component of a path, may be a thumbnail of @preset: never false for one that is. */
+bool name_may_be(const char *template, const char *preset, const char *base);
+
 /* The path, relative to the outbox, of the thumbnail of @file (relative to the inbox).  No component is longer than
  * @component_max bytes: a longer one is cut at a UTF-8 boundary and gets `~` and 8 hex digits of the SHA-256 of the whole name,
  * before what follows its last `.{preset}.{ext}`-like tail.  Returns an owned string. */

@@ -158,6 +158,16 @@ bool outbox_is(const struct outbox *outbox, const struct stat *st)
         return st->st_dev == outbox->device && st->st_ino == outbox->inode;
 }
 
+int outbox_root_fd(const struct outbox *outbox)
+{
+        return outbox->root_fd;
+}
+
+bool outbox_keeps_records(const struct outbox *outbox)
+{
+        return outbox->has_xattrs;
+}
+
 size_t outbox_component_max(const struct outbox *outbox)
 {
         return outbox->component_max;
@@ -410,6 +420,40 @@ int outbox_publish(struct outbox *o, int fd, const char *name, const struct reco
                 r = neg_errno();
                 (void)unlinkat(o->root_fd, temporary, 0);
                 return r == -EISDIR || r == -ENOTEMPTY ? -EEXIST : r;
+        }
+        return 0;
+}
+
+char *outbox_read(struct outbox *o, const char *name)
+{
+        _cleanup_(fd_closep) int fd = source_openat(o->root_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+        g_autofree char *proc = NULL;
+        char *text = NULL;
+
+        if (fd < 0)
+                return NULL;
+        proc = g_strdup_printf("/proc/self/fd/%d", fd);
+        return g_file_get_contents(proc, &text, NULL, NULL) ? text : NULL;
+}
+
+int outbox_write(struct outbox *o, const char *name, const char *text)
+{
+        _cleanup_(fd_closep) int fd = -1;
+        char temporary[64];
+        size_t size = strlen(text);
+        int r = make_temporary_folder(o);
+
+        if (r < 0)
+                return r;
+        temporary_name(o, temporary, sizeof temporary);
+        fd = openat(o->root_fd, temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0640);
+        if (fd < 0)
+                return neg_errno();
+        errno = 0;
+        if (write(fd, text, size) != (ssize_t)size || renameat(o->root_fd, temporary, o->root_fd, name) < 0) {
+                r = neg_errno();
+                (void)unlinkat(o->root_fd, temporary, 0);
+                return r;
         }
         return 0;
 }

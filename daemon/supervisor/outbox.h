@@ -27,6 +27,17 @@ bool outbox_is(const struct outbox *outbox, const struct stat *st);
 /* Longest name of one component there. */
 size_t outbox_component_max(const struct outbox *outbox);
 
+/* Its root, borrowed. */
+int outbox_root_fd(const struct outbox *outbox);
+
+/* Whether thumbnails there can carry a record. */
+bool outbox_keeps_records(const struct outbox *outbox);
+
+/* A file of our own state: its content, owned, or NULL if it cannot be read; and replacing it in one step (not durably: losing it
+ * costs work, never files).  Returns 0 or a negative errno. */
+char *outbox_read(struct outbox *outbox, const char *name);
+int outbox_write(struct outbox *outbox, const char *name, const char *text);
+
 enum outbox_state {
         OUTBOX_FRESH,   /* the thumbnail of exactly that version stands there */
         OUTBOX_RESTAMP, /* as above, but for the original's mtime */

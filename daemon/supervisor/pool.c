@@ -24,6 +24,7 @@
 #define THROTTLE_MIN_USEC         UINT64_C(100000)
 #define THROTTLE_MAX_USEC         UINT64_C(60000000)
 #define FAILING_STARTS            3U
+#define EXEC_FAILED               127                   /* as spawn_worker() and the shell have it */
 #define ADDRESS_SPACE_SLACK_BYTES (UINT64_C(192) << 20) /* thread stacks, arenas, what maps but never holds pixels */
 
 enum slot_state { SLOT_EMPTY, SLOT_STARTING, SLOT_IDLE, SLOT_BUSY };
@@ -185,6 +186,8 @@ static int on_respawn(sd_event_source *source, uint64_t usec, void *userdata)
 
 static char *describe_end(const siginfo_t *si)
 {
+        if (si->si_code == CLD_EXITED && si->si_status == EXEC_FAILED)
+                return g_strdup("it could not be executed");
         if (si->si_code == CLD_EXITED)
                 return g_strdup_printf("it exited with status %d", si->si_status);
         return g_strdup_printf("signal %d (SIG%s)%s", si->si_status, sigabbrev_np(si->si_status) ? sigabbrev_np(si->si_status) : "?",
@@ -234,13 +237,17 @@ static bool all_gone(const struct pool *pool)
         return true;
 }
 
-static void tell_loss(const struct slot *slot, const char *how)
+static void tell_loss(const struct slot *slot, const siginfo_t *si, const char *how)
 {
+        uint64_t number = si->si_code == CLD_EXITED ? 0 : (uint64_t)si->si_status;
+
         if (slot->state == SLOT_BUSY)
-                log_event(EV_WORKER_LOST, FIELDS(F_STR(FILE, slot->file), F_NUM(WORKER, slot->number), F_NUM(WORKER_PID, slot->pid)),
+                log_event(EV_WORKER_LOST,
+                          FIELDS(F_STR(FILE, slot->file), F_NUM(WORKER, slot->number), F_NUM(WORKER_PID, slot->pid),
+                                 F_NUM(SIGNAL, number)),
                           "Worker %d (process %d) died while rendering %s: %s", slot->number, slot->pid, slot->file, how);
         else
-                log_event(EV_WORKER_LOST, FIELDS(F_NUM(WORKER, slot->number), F_NUM(WORKER_PID, slot->pid)),
+                log_event(EV_WORKER_LOST, FIELDS(F_NUM(WORKER, slot->number), F_NUM(WORKER_PID, slot->pid), F_NUM(SIGNAL, number)),
                           "Worker %d (process %d) died %s: %s", slot->number, slot->pid,
                           slot->state == SLOT_STARTING ? "while starting" : "while idle", how);
 }
@@ -261,7 +268,7 @@ static int on_exit_of_child(sd_event_source *source, const siginfo_t *si, void *
                 log_event(EV_WORKER_RETIRED, FIELDS(F_NUM(WORKER, slot->number), F_NUM(WORKER_PID, slot->pid)),
                           "Worker %d (process %d) has retired", slot->number, slot->pid);
         else if (!p->stopping && !slot->timed_out)
-                tell_loss(slot, how);
+                tell_loss(slot, si, how);
 
         slot->io = sd_event_source_disable_unref(slot->io);
         slot->deadline = sd_event_source_disable_unref(slot->deadline);
@@ -419,6 +426,14 @@ unsigned pool_ready(const struct pool *p)
 bool pool_has_idle(const struct pool *p)
 {
         return count(p, SLOT_IDLE, SLOT_IDLE) > 0;
+}
+
+bool pool_owns(const struct pool *p, int pid)
+{
+        for (guint i = 0; i < p->slots->len; i++)
+                if (((const struct slot *)p->slots->pdata[i])->pid == pid)
+                        return true;
+        return false;
 }
 
 int pool_pid(const struct pool *p, int slot)

@@ -51,6 +51,9 @@ int pool_submit(struct pool *pool, const struct wire_render *request, const int 
 /* Tell the worker in @slot, if it still is process @pid, what became of a job it had rendered.  Returns whether it was told. */
 bool pool_settle(struct pool *pool, int slot, int pid, const struct wire_settle *settle);
 
+/* Whether @pid is one of the workers. */
+bool pool_owns(const struct pool *pool, int pid);
+
 /* The process in @slot, 0 if none. */
 int pool_pid(const struct pool *pool, int slot);
 

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <sysexits.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
@@ -33,7 +34,7 @@ struct supervisor {
         struct work work;
         sd_event *event;
         struct folders folders;
-        sd_event_source *post, *scan, *due, *tick, *drain, *journal;
+        sd_event_source *post, *scan, *due, *tick, *drain, *reaper, *journal;
         bool ready, stopping, stopped_workers, terminal;
         bool bar_drawn;
         int exit_status;
@@ -391,9 +392,33 @@ static int add_signal(struct supervisor *s, int number, sd_event_signal_handler_
         return r < 0 ? r : 0;
 }
 
+/* As process 1 of a container we inherit the orphans of others.  The workers' own sources reap those first. */
+static int on_child(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
+{
+        const struct supervisor *s = (const struct supervisor *)userdata;
+        siginfo_t child = { 0 };
+
+        while (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0 && child.si_pid > 0 &&
+               !pool_owns(s->work.pool, child.si_pid)) {
+                (void)waitid(P_PID, (id_t)child.si_pid, &child, WEXITED | WNOHANG);
+                child.si_pid = 0;
+        }
+        return 0;
+}
+
+static int add_reaper(struct supervisor *s)
+{
+        int r = sd_event_add_signal(s->event, &s->reaper, SIGCHLD, on_child, s);
+
+        return r < 0 ? r : sd_event_source_set_priority(s->reaper, SD_EVENT_PRIORITY_NORMAL + 10);
+}
+
 static int add_sources(struct supervisor *s)
 {
         int r = add_signal(s, SIGTERM, on_terminate);
+
+        if (r >= 0 && getpid() == 1)
+                r = add_reaper(s);
 
         if (r >= 0)
                 r = add_signal(s, SIGINT, on_terminate);
@@ -436,6 +461,7 @@ static void prepare_process(void)
 
 static int start(struct supervisor *s)
 {
+        const char *why = NULL;
         g_autofree char *path = worker_path();
         int r = sd_event_new(&s->event);
 
@@ -452,11 +478,15 @@ static int start(struct supervisor *s)
         folders_init(&s->folders, s->event, &s->work);
         folders_apply(&s->folders, s->config, LOCK_WAIT_USEC);
         if (folders_usable(&s->folders) == 0) {
+                (void)folders_paused(&s->folders, &why);
                 log_event(EV_TROUBLE, NO_FIELDS, "No folder can be used, so there is nothing to do");
+                log_stderr("%s", why);
                 return EX_CANTCREAT;
         }
-        if (s->options->once && folders_paused(&s->folders, NULL) > 0)
+        if (s->options->once && folders_paused(&s->folders, &why) > 0) {
+                log_stderr("%s", why);
                 return EX_CANTCREAT;
+        }
         return 0;
 }
 
@@ -474,6 +504,7 @@ static void stop(struct supervisor *s)
         (void)sd_event_source_disable_unref(s->due);
         (void)sd_event_source_disable_unref(s->tick);
         (void)sd_event_source_disable_unref(s->drain);
+        (void)sd_event_source_disable_unref(s->reaper);
         (void)sd_event_source_disable_unref(s->journal);
         (void)sd_event_unref(s->event);
         config_free(s->config);

@@ -16,6 +16,7 @@
 #define LIGHT_GRANT_MAX_BYTES (512 * MIB)
 #define ATTEMPTS_MAX          2U                 /* deaths of a worker that a picture may cause */
 #define NO_MTIME_SETTLE_USEC  UINT64_C(60000000) /* an interrupted rsync --partial leaves mtime 0 */
+#define TELL_WAITING_USEC     UINT64_C(1000000)
 #define LINK_CHECK_USEC       UINT64_C(5000000)
 
 uint64_t work_now_usec(const struct work *w)
@@ -39,7 +40,7 @@ static void reopen(struct work *w, struct job *job)
 void work_file(struct work *w, struct folder *folder, const char *file, enum folder_found how)
 {
         struct job *job = queue_find(w->queue, folder, file);
-        bool live = how != FOUND_BY_SCAN, rewritten = how == FOUND_CLOSED || how == FOUND_ARRIVED || how == FOUND_IN_NEW_FOLDER;
+        bool live = how != FOUND_BY_SCAN, rewritten = how != FOUND_CHANGED; /* what a scan finds may have been written unseen */
 
         if (how == FOUND_GONE) {
                 if (job && (job->state == JOB_QUEUED || job->state == JOB_WAITING))
@@ -135,10 +136,13 @@ static bool examine(struct work *w, struct job *job)
         if (now.writers == WRITERS_SOME) {
                 struct stat st;
 
-                /* CLOSE_WRITE tells when it is over, but not here when the writer opened it by another name. */
+                /* CLOSE_WRITE tells when it is over, but not here when the writer opened it by another name.  An ordinary
+                 * copy is over before it is worth a line. */
+                bool tell = w->once || work_now_usec(w) >= job->changed_usec + TELL_WAITING_USEC;
+
                 due = fstat(job->input_fd, &st) == 0 && st.st_nlink > 1 ? work_now_usec(w) + LINK_CHECK_USEC : 0;
                 job->input_fd = fd_close(job->input_fd);
-                outcome_hold(w, job, REASON_BEING_WRITTEN, due, true);
+                outcome_hold(w, job, REASON_BEING_WRITTEN, tell ? due : job->changed_usec + TELL_WAITING_USEC, tell);
                 return false;
         }
         due = quiet_at(w, job);

@@ -99,6 +99,21 @@ static void test_refusals(void)
         }
 }
 
+static void test_may_be(void)
+{
+        static const char *const templates[] = { NAME_TEMPLATE_DEFAULT, "{dir}/{preset}-{file}", "{preset}/{dir}/{file}.{ext}", "x{file}y{preset}z" };
+        static const char *const files[] = { "a.jpg", "d/e/f", "256" };
+
+        for (size_t t = 0; t < G_N_ELEMENTS(templates); t++)
+                for (size_t f = 0; f < G_N_ELEMENTS(files); f++) {
+                        g_autofree char *name = name_expand(templates[t], "in", files[f], &jpeg_256, 255);
+                        g_autofree char *base = g_path_get_basename(name);
+
+                        g_assert_true(name_may_be(templates[t], "256", base));
+                }
+        g_assert_false(name_may_be(NAME_TEMPLATE_DEFAULT, "256", "a.jpg.128.jpg"));
+}
+
 /* Presets that try to look like parts of file names: "a" + "-b" and "a-b" + "". */
 static void test_against_brute_force(void)
 {
@@ -147,6 +162,7 @@ int main(int argc, char **argv)
         g_test_add_func("/name/expand", test_expand);
         g_test_add_func("/name/too-long", test_too_long);
         g_test_add_func("/name/cut-is-utf8", test_cut_is_utf8);
+        g_test_add_func("/name/may-be", test_may_be);
         g_test_add_func("/name/refusals", test_refusals);
         g_test_add_func("/name/against-brute-force", test_against_brute_force);
         return g_test_run();
