@@ -8,8 +8,8 @@
  *   worker → supervisor   HELLO      once, after the sandbox is entered: what the worker can do
  *   supervisor → worker   RENDER     with the input and one output descriptor per thumbnail
  *   worker → supervisor   REPLY      what became of it: a *claim*, checked before anything is published
- *   supervisor → worker   PUBLISHED  the thumbnails stand under their names: now it may log `made`
- *   supervisor → worker   REFUSED    they do not: forget it
+ *   supervisor → worker   PUBLISHED  after a reply with REASON_NONE: the thumbnails stand under their names, it may log `made`
+ *   supervisor → worker   REFUSED    after such a reply: they do not, forget it
  *
  * A worker renders one request at a time, but PUBLISHED for a job may come after the RENDER of the next, since making a group of
  * thumbnails durable takes longer than rendering one.  At most WIRE_UNSETTLED_MAX jobs of a worker are unsettled.

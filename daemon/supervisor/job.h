@@ -50,6 +50,7 @@ struct job_output {
 
 /* What the worker's reply said, for the log. */
 struct job_made {
+        bool claimed; /* it says that all is written, and waits to hear whether that is published */
         uint64_t render_usec;
         uint32_t width_px, height_px;
         enum format format;

@@ -353,7 +353,7 @@ static void settle(struct work *w, const struct job *job, bool published)
                                              .owner_uid = job->source.owner,
                                              .slot = (uint32_t)job->slot };
 
-        if (pool_settle(w->pool, job->slot, job->worker_pid, &message) || !published)
+        if (!job->made.claimed || pool_settle(w->pool, job->slot, job->worker_pid, &message) || !published)
                 return;
         /* The worker that made it is no more: say it in its place. */
         log_event(EV_MADE,
@@ -415,7 +415,7 @@ void work_reply(struct work *w, const struct wire_reply *reply, int slot)
         enum reason reason = (enum reason)reply->reason;
 
         assert(job && job->state == JOB_RUNNING && job->slot == slot);
-        job->made = (struct job_made){ reply->render_usec, reply->width_px, reply->height_px, (enum format)reply->format };
+        job->made = (struct job_made){ reason == REASON_NONE, reply->render_usec, reply->width_px, reply->height_px, (enum format)reply->format };
         job->worker_pid = pool_pid(w->pool, slot);
         if (job->abandoned) {
                 settle(w, job, false);

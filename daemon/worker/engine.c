@@ -37,6 +37,8 @@ static void tame_process(void)
 
         (void) clearenv(); /* VIPS_*, MAGICK_*, LC_*, TMPDIR: nothing of it is meant for us */
         (void) setenv("VIPS_DISC_THRESHOLD", "1000g", 1); /* in bytes decoded: never a temporary file */
+        (void) setenv("OMP_NUM_THREADS", "1", 1);
+        (void) setenv("MAGICK_THREAD_LIMIT", "1", 1);
         (void) setlocale(LC_ALL, "C");
         tzset(); /* reads /etc/localtime */
         (void) mallopt(M_ARENA_MAX, 1); /* an arena for each thread would reserve 64 MiB of address space */
@@ -178,6 +180,37 @@ static uint64_t address_space(void)
         return strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* ImageMagick opens its configuration, and a module for each format, when it first meets it: let it, with the least that begins like
+ * one.  What comes of it does not matter. */
+static void warm_up_magick(void)
+{
+        static const char bmp[58] = "BM\x3a\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\1\0\0\0\1\0\0\0\1\0\x18";
+        static const char ico[64] = "\0\0\1\0\1\0\1\1\0\0\1\0\x18\0\x30\0\0\0\x16";
+        static const char psd[64] = "8BPS\0\1";
+        static const char dds[128] = "DDS \x7c";
+        static const struct {
+                enum format format;
+                const char *bytes;
+                size_t size;
+        } firsts[] = {
+                { FORMAT_BMP, bmp, sizeof bmp },
+                { FORMAT_ICO, ico, sizeof ico },
+                { FORMAT_PSD, psd, sizeof psd },
+                { FORMAT_DDS, dds, sizeof dds },
+        };
+
+        for (size_t i = 0; i < sizeof firsts / sizeof *firsts; i++) {
+                _image_ *image = NULL;
+
+                if (!loader_exists(firsts[i].format))
+                        continue;
+                loader_allow(firsts[i].format, true);
+                (void) vips_magickload_buffer((void *)(uintptr_t)firsts[i].bytes, firsts[i].size, &image, NULL);
+                loader_allow(firsts[i].format, false);
+        }
+        verdict_clear_complaints();
+}
+
 int render_init(void)
 {
         tame_process();
@@ -185,6 +218,7 @@ int render_init(void)
         if (VIPS_INIT("thumbnail-worker"))
                 return -ELIBACC;
         tame_vips();
+        warm_up_magick();
         return prepare();
 }
 

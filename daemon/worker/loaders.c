@@ -16,13 +16,12 @@ static const struct loader loaders[_FORMAT_MAX + 1] = {
         [FORMAT_PDF] = { .operation = "pdfload_source", .class = "VipsForeignLoadPdf", .from_source = true, .take = true, .vector = true },
         [FORMAT_PNM] = { .operation = "ppmload_source", .class = "VipsForeignLoadPpm", .from_source = true, .take = true },
         [FORMAT_HDR] = { .operation = "radload_source", .class = "VipsForeignLoadRad", .from_source = true },
-        [FORMAT_FITS] = { .operation = "fitsload_source", .class = "VipsForeignLoadFits", .from_source = true, .take = true },
         /* through ImageMagick, told by its magic once more; without delegates, which would need exec */
         [FORMAT_BMP] = { .operation = "magickload_buffer", .class = "VipsForeignLoadMagick", .take = true },
         [FORMAT_ICO] = { .operation = "magickload_buffer", .class = "VipsForeignLoadMagick", .take = true },
         [FORMAT_PSD] = { .operation = "magickload_buffer", .class = "VipsForeignLoadMagick", .take = true },
         [FORMAT_DDS] = { .operation = "magickload_buffer", .class = "VipsForeignLoadMagick", .take = true },
-        /* EXR is read by name only, QOI not at all */
+        /* EXR and FITS are read by name only, QOI not at all */
 };
 
 const struct loader *loader_of(enum format format)

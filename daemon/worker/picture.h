@@ -24,7 +24,6 @@ struct picture {
         enum model model;
         bool alpha;
         unsigned bands;             /* of the rows: 1 to 4, alpha included */
-        bool linear_profile;        /* the profile was consumed on the way: colours are sRGB */
         uint64_t decode_bytes;      /* predicted need of the decoder, everything held at its peak */
         GBytes *icc, *exif, *xmp, *iptc; /* owned, NULL if there is none */
         int *delays_ms;             /* [n_delays], owned; NULL if it is no animation */
@@ -38,6 +37,10 @@ struct picture {
         uint8_t *row;               /* where a row is converted to 8 bits, if it has more */
         bool strip_16;
 };
+
+/* The size that the first bytes tell, 0 × 0 if it is not known that early.  For formats whose libraries allocate a canvas when they are
+ * merely asked what a file is. */
+void picture_peek(const struct input *in, enum format format, uint32_t *ret_w, uint32_t *ret_h);
 
 /* Look at the header.  @all: all frames shall be read, of what is an animation.  @metadata: keep EXIF, XMP and IPTC.  Failures are
  * in @v.  Nothing of the size of the picture is allocated. */

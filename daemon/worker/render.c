@@ -68,6 +68,31 @@ static bool wants_metadata(const struct wire_spec *s)
         return !s->strip;
 }
 
+static bool check_pixels(const struct work *w, uint32_t width, uint32_t height, uint32_t n_frames)
+{
+        if ((uint64_t)width * height * n_frames <= w->request->pixels_max)
+                return true;
+        return verdict_fail(w->verdict, REASON_TOO_LARGE, "%ux%u pixels%s are more than %.0f megapixels", width, height,
+                            n_frames > 1 ? " in each frame" : "", (double)w->request->pixels_max / 1e6);
+}
+
+/* Before a library is asked at all. */
+static bool check_first_bytes(struct work *w, enum format format)
+{
+        uint32_t width, height;
+        uint64_t bytes;
+
+        picture_peek(&w->input, format, &width, &height);
+        bytes = (uint64_t)width * height * 12 + (loader_of(format)->take ? w->input.size : 0);
+        if (!check_pixels(w, width, height, 1))
+                return false;
+        if (bytes <= w->request->memory_bytes)
+                return true;
+        w->verdict->needs_bytes = bytes + FIXED_BYTES;
+        return verdict_fail(w->verdict, REASON_OUT_OF_MEMORY, "%ux%u pixels need at least %" PRIu64 " MiB, %" PRIu64 " MiB are granted", width,
+                            height, bytes >> 20, w->request->memory_bytes >> 20);
+}
+
 /* From its first bytes to its header. */
 static bool open_picture(struct work *w)
 {
@@ -81,6 +106,8 @@ static bool open_picture(struct work *w)
                 return verdict_fail(w->verdict, REASON_UNSUPPORTED, "%s is not among the formats that may be read", format_name(format));
         if (!(engine_readable() >> format & 1))
                 return verdict_fail(w->verdict, REASON_UNSUPPORTED, "%s cannot be read on this machine", format_name(format));
+        if (!check_first_bytes(w, format))
+                return false;
         if (format == FORMAT_RAW) {
                 uint64_t start, size;
 
@@ -98,16 +125,12 @@ static bool open_picture(struct work *w)
 static bool check_limits(const struct work *w)
 {
         const struct picture *p = &w->picture;
-        uint64_t pixels = (uint64_t)p->full_w_px * p->full_h_px;
 
-        if (pixels == 0)
+        if (p->full_w_px == 0 || p->full_h_px == 0)
                 return verdict_fail(w->verdict, REASON_CORRUPT, "a picture of %ux%u pixels", p->full_w_px, p->full_h_px);
         if (p->n_frames > 1 && p->n_frames > w->request->frames_max)
                 return verdict_fail(w->verdict, REASON_TOO_MANY_FRAMES, "%u frames, %u are allowed", p->n_frames, w->request->frames_max);
-        if (pixels * p->n_frames > w->request->pixels_max && !loader_of(p->format)->vector)
-                return verdict_fail(w->verdict, REASON_TOO_LARGE, "%ux%u pixels%s are more than %.0f megapixels", p->full_w_px, p->full_h_px,
-                                    p->n_frames > 1 ? " in each frame" : "", (double)w->request->pixels_max / 1e6);
-        return true;
+        return loader_of(p->format)->vector || check_pixels(w, p->full_w_px, p->full_h_px, p->n_frames);
 }
 
 static double scale_of(const struct target *t)

@@ -132,20 +132,21 @@ static int first(int a, int b)
         return a < 0 && a != -EDOM ? a : b < 0 && b != -EDOM ? b : 0;
 }
 
-/* To read, opening is answered EACCES: libraries look for fonts, time zones and the like, and do without.  To write, it is deadly. */
+/* Opening is answered EACCES: libraries look for fonts, caches and time zones, and do without.  To write or to create is deadly. */
 static int add_opening(scmp_filter_ctx filter)
 {
-        static const unsigned writing[] = { O_WRONLY, O_RDWR, O_CREAT };
+        const uint64_t writing = O_WRONLY | O_CREAT;
         int r = first(seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(openat2), 0), 0);
 
-        for (size_t i = 0; i < sizeof writing / sizeof *writing; i++) {
-                r = first(r, seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(openat), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, writing[i], writing[i])));
-                r = first(r, seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(open), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, writing[i], writing[i])));
+        r = first(r, seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, writing, 0)));
+        r = first(r, seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(open), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, writing, 0)));
+        for (unsigned i = 0; i < 2; i++) {
+                const uint64_t flag = i == 0 ? O_WRONLY : O_CREAT;
+
+                r = first(r, seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(openat), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, flag, flag)));
+                r = first(r, seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(open), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, flag, flag)));
         }
-        r = first(r, seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 1,
-                                      SCMP_A2(SCMP_CMP_MASKED_EQ, O_WRONLY | O_RDWR | O_CREAT, 0)));
-        return first(r, seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(open), 1,
-                                         SCMP_A1(SCMP_CMP_MASKED_EQ, O_WRONLY | O_RDWR | O_CREAT, 0)));
+        return r;
 }
 
 /* Memory never becomes code.  Threads are started, processes are not; clone3()'s flags are behind a pointer, and libc falls back. */

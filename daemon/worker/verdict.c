@@ -53,18 +53,39 @@ void verdict_warn(struct verdict *v, const char *format, ...)
         tidy(v->warning);
 }
 
+static bool says(const char *text, const char *const *words)
+{
+        for (; *words; words++)
+                if (strcasestr(text, *words))
+                        return true;
+        return false;
+}
+
+/* What libraries say of good pictures, and what only repeats in other words that something failed. */
+static bool is_noise(const char *piece)
+{
+        static const char *const noise[] = { "bad seek to", "nclx", "Unknown field with tag", "resolution unit", "error in tile", NULL };
+
+        return *piece == '\0' || says(piece, noise);
+}
+
+/* Add one complaint to a list of them, unless it is noise, is already there, or does not fit. */
+static void add_piece(char *list, size_t size, const char *piece)
+{
+        size_t used = strlen(list);
+
+        if (!is_noise(piece) && !strstr(list, piece) && used + 8 < size)
+                (void) snprintf(list + used, size - used, "%s%s", used ? "; " : "", piece);
+}
+
 static GLogWriterOutput collect(GLogLevelFlags level, const GLogField *fields, gsize n_fields, void *userdata)
 {
         if (!(level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_WARNING)))
                 return G_LOG_WRITER_HANDLED;
         g_mutex_lock(&complaints.lock);
-        for (gsize i = 0; i < n_fields; i++) {
-                size_t used = strlen(complaints.text);
-
-                if (strcmp(fields[i].key, "MESSAGE") == 0 && fields[i].length < 0 && used + 8 < sizeof complaints.text)
-                        (void) snprintf(complaints.text + used, sizeof complaints.text - used, "%s%s", used ? "; " : "",
-                                        (const char *)fields[i].value);
-        }
+        for (gsize i = 0; i < n_fields; i++)
+                if (strcmp(fields[i].key, "MESSAGE") == 0 && fields[i].length < 0)
+                        add_piece(complaints.text, sizeof complaints.text, (const char *)fields[i].value);
         g_mutex_unlock(&complaints.lock);
         return G_LOG_WRITER_HANDLED;
 }
@@ -85,34 +106,39 @@ void verdict_clear_complaints(void)
 const char *verdict_complaints(void)
 {
         static char line[1024];
+        char said[2048], *rest = NULL;
 
+        line[0] = '\0';
+        (void) snprintf(said, sizeof said, "%s", vips_error_buffer());
+        for (char *piece = strtok_r(said, "\n", &rest); piece; piece = strtok_r(NULL, "\n", &rest))
+                add_piece(line, sizeof line, piece);
         g_mutex_lock(&complaints.lock);
-        (void) snprintf(line, sizeof line, "%s%s%s", vips_error_buffer(), complaints.text[0] ? " " : "", complaints.text);
+        add_piece(line, sizeof line, complaints.text);
         g_mutex_unlock(&complaints.lock);
         tidy(line);
         return line;
 }
 
-static bool says(const char *text, const char *const *words)
-{
-        for (; *words; words++)
-                if (strcasestr(text, *words))
-                        return true;
-        return false;
-}
-
 bool verdict_fail_vips(struct verdict *v, bool end_missing)
 {
-        static const char *const memory[] = { "out of memory", "insufficient memory", "memory allocation", "unable to allocate", "alloc", NULL };
-        static const char *const early[] = { "truncat", "end of file", "end of data", "end of stream", "premature", "unexpected end",
-                                             "unexpected eof", "not enough data", "not enough bytes", "read error at scanline",
-                                             "read error on", "short read", "end-of-file", NULL };
+        /* what only sounds like memory: sizes that a header claims and no sound file has */
+        static const char *const claims[] = { "chunk data is too large", "(0 elements", "bad dimensions", NULL };
+        static const char *const large[] = { "security limit", "exceeds the maximum", "too many tiles", NULL };
+        static const char *const memory[] = { "out of memory", "insufficient memory", "memory allocation", "unable to allocate",
+                                              "failed to allocate", "can't allocate", NULL };
+        static const char *const early[] = { "truncat", "end of file", "end of data", "end of gif", "end of stream", "premature",
+                                             "unexpected end", "unexpected eof", "not enough data", "not enough bytes",
+                                             "read error at scanline", "read error on", "short read", "end-of-file", NULL };
         static const char *const unable[] = { "unsupported", "not supported", "unimplemented", "not implemented", "no decod",
                                               "not configured", "unknown loader", NULL };
         const char *said = verdict_complaints();
         enum reason reason = REASON_CORRUPT;
 
-        if (says(said, memory))
+        if (says(said, claims))
+                reason = end_missing ? REASON_TRUNCATED : REASON_CORRUPT;
+        else if (says(said, large))
+                reason = REASON_TOO_LARGE;
+        else if (says(said, memory))
                 reason = REASON_OUT_OF_MEMORY;
         else if (end_missing || says(said, early))
                 reason = REASON_TRUNCATED;
