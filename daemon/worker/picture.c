@@ -256,10 +256,6 @@ void picture_peek(const struct input *in, enum format format, uint32_t *ret_w, u
         *ret_w = *ret_h = 0;
         if (format == FORMAT_WEBP && in->head_bytes >= 30)
                 peek_webp(in->head, ret_w, ret_h);
-        else if (format == FORMAT_GIF && in->head_bytes >= 10) {
-                *ret_w = little(in->head + 6, 2);
-                *ret_h = little(in->head + 8, 2);
-        }
 }
 
 bool picture_open(struct picture *p, struct input *in, enum format format, bool all, bool metadata, struct verdict *v)
