@@ -19,6 +19,7 @@ SANITIZED = bool(os.environ.get("THUMBNAILD_SANITIZED"))
 
 RECORD_XATTR = "user.thumbnaild"
 OUR_FOLDER = b".thumbnaild"
+EVIDENCE = 30  # records that a failure shows
 FD_SLACK = 16  # what a serving daemon may hold more than at READY: folders it came to know, jobs in flight
 
 # As systemd would give it: nothing of the tester's own.  The sanitizers are configured by their environment alone.
@@ -121,8 +122,11 @@ class Daemon:
         return found
 
     def evidence(self):
-        lines = [f"daemon {self.pid}, exit status {self.returncode}, last status {self.status!r}", *map(repr, self.events())]
-        return "\n".join(lines + ["stderr:", self.stderr])
+        told = [repr(record) for record in self.events()]
+        if len(told) > EVIDENCE:
+            told[: -EVIDENCE] = [f"({len(told) - EVIDENCE} records before)"]
+        lines = [f"daemon {self.pid}, exit status {self.returncode}, last status {self.status!r}", *told]
+        return "\n".join(lines + ["stderr:", self.stderr[-5000:]])
 
     # Waiting
 

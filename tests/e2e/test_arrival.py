@@ -137,13 +137,12 @@ def test_a_file_being_written_is_waited_for(one, request):
 def test_a_half_written_file_is_made_as_what_it_becomes(one, request):
     """Opened and closed twice, as an interrupted upload is that goes on."""
     path = fresh(one, request) / "resumed.png"
-    data = pictures.encoded("PNG", 300, 200, seed=1)
+    data = pictures.encoded("PNG", compress_level=0)
     path.write_bytes(data[: len(data) // 2])
     with path.open("ab") as file:
         file.write(data[len(data) // 2 :])
     one.wait_event("made", relative(one, path))
-    picture = pictures.open_checked(one.folders.thumbnail(relative(one, path)), "JPEG")
-    assert pictures.psnr(picture, pictures.noise(300, 200, 1).resize(picture.size, pictures.LANCZOS)) > 20
+    pictures.assert_corners(pictures.open_checked(one.folders.thumbnail(relative(one, path)), "JPEG"))
 
 
 def test_the_last_of_many_versions_stands(one, request):

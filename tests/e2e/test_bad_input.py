@@ -55,6 +55,7 @@ def test_a_picture_under_another_name_is_a_picture(one):
         ("cut.jpg", pictures.encoded(width=640, height=480, seed=3)[:100_000], "truncated"),
         ("cut.png", pictures.encoded("PNG", 640, 480, seed=3)[:500_000], "truncated"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_claims_to_be_a_picture_fails_with_a_reason(one, name, data, reason):
     one.folders.drop(name, data)

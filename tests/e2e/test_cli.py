@@ -163,15 +163,23 @@ def test_without_a_journal_lines_go_to_stderr(folders):
 # Folders
 
 
+def refused(folders, *arguments):
+    """Its exit status and what it said, be it on stderr or, where there is one, in the journal."""
+    since = len(folders.journal.records)
+    done = folders.run(*arguments)
+    folders.watcher.wait(lambda: done.stderr or folders.journal.records[since:], "a word")
+    return done.returncode, done.stderr + "".join(f"{record.message}\n" for record in folders.journal.records[since:])
+
+
 def test_an_inbox_that_is_not_there(folders):
-    done = folders.run("-i", folders.root / "nosuch", "-o", folders.outbox)
-    assert done.returncode == 73 and "nosuch" in done.stderr
+    status, said = refused(folders, "-i", folders.root / "nosuch", "-o", folders.outbox)
+    assert status == 73 and "nosuch" in said
 
 
 def test_an_inbox_that_is_no_folder(folders):
     (folders.root / "file").write_bytes(b"")
-    done = folders.run("-i", folders.root / "file", "-o", folders.outbox)
-    assert done.returncode == 73 and "file" in done.stderr
+    status, said = refused(folders, "-i", folders.root / "file", "-o", folders.outbox)
+    assert status == 73 and f"{folders.root}/file" in said
 
 
 def test_an_outbox_is_made_if_its_parent_exists(folders):
@@ -182,16 +190,16 @@ def test_an_outbox_is_made_if_its_parent_exists(folders):
 
 
 def test_an_outbox_without_a_parent(folders):
-    done = folders.run("--once", "-i", folders.inbox, "-o", folders.root / "no" / "such")
-    assert done.returncode == 73 and "such" in done.stderr
+    status, said = refused(folders, "--once", "-i", folders.inbox, "-o", folders.root / "no" / "such")
+    assert status == 73 and "no/such" in said
     assert not (folders.root / "no").exists()
 
 
 def test_no_folder_of_a_configuration_can_be_used(folders):
     path = folders.config()
     os.rename(folders.inbox, folders.root / "elsewhere")
-    done = folders.run("-c", path)
-    assert done.returncode == 73 and str(folders.inbox) in done.stderr
+    status, said = refused(folders, "-c", path)
+    assert status == 73 and str(folders.inbox) in said
 
 
 def test_relative_folders_of_the_command_line(folders):
@@ -240,9 +248,9 @@ def test_inbox_and_outbox_are_apart(folders, how):
     try:
         folders.drop("a.jpg", pictures.encoded(**SMALL))
         before = folders.listing(inbox)
-        done = folders.run("--once", "-i", inbox, "-o", outbox)
-        assert done.returncode in (73, 78), done
-        assert "outbox" in done.stderr and str(inbox) in done.stderr
+        status, said = refused(folders, "--once", "-i", inbox, "-o", outbox)
+        assert status in (73, 78), said
+        assert "outbox" in said and str(inbox) in said
         assert folders.listing(inbox) == before
     finally:
         if how == "bind mount":
@@ -252,9 +260,9 @@ def test_inbox_and_outbox_are_apart(folders, how):
 def test_an_outbox_that_another_daemon_holds(folders):
     """A successor waits a little, for a predecessor that is about to end; then it names who holds it."""
     daemon = folders.start()
-    done = folders.run("--once", "-i", folders.inbox, "-o", folders.outbox)
-    assert done.returncode == 73
-    assert str(folders.outbox) in done.stderr and str(daemon.pid) in done.stderr
+    status, said = refused(folders, "--once", "-i", folders.inbox, "-o", folders.outbox)
+    assert status == 73
+    assert str(folders.outbox) in said and str(daemon.pid) in said, "who holds it is named"
     folders.drop("a.jpg", pictures.encoded(**SMALL))
     daemon.wait_made("a.jpg")
 

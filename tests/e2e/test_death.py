@@ -41,7 +41,7 @@ def test_a_worker_killed_in_the_middle_of_a_job(folders):
     (worker,) = in_flight(folders, daemon, ["a.jpg"])
     daemon.signal_worker(worker, signal.SIGKILL)
     lost = daemon.wait_event("worker-lost")
-    assert lost.file == b"a.jpg" and lost.number("WORKER_PID") == worker and lost.number("SIGNAL") == signal.SIGKILL
+    assert lost.file == b"a.jpg" and lost.number("WORKER_PID") == worker and "SIGKILL" in lost.message
     made = daemon.wait_event("made", "a.jpg")
     daemon.wait_made("a.jpg")
     assert made.pid != worker and made.pid in daemon.workers()
