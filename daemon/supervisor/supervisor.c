@@ -57,15 +57,16 @@ static struct status_view view_of(const struct supervisor *s)
 static void draw_bar(void *userdata)
 {
         struct supervisor *s = (struct supervisor *)userdata;
-        struct status_view v = view_of(s);
         struct winsize size = { .ws_col = 80 };
         g_autofree char *bar = NULL;
+        struct status_view v;
 
-        if (!s->terminal || s->stopped_workers)
+        if (!s->ready || s->stopped_workers) /* before there is anything to show, and after */
                 return;
+        v = view_of(s);
         (void)ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
         bar = status_bar(&s->work.status, &v, size.ws_col > 0 ? size.ws_col : 80, work_now_usec(&s->work));
-        (void)fprintf(stderr, "\r\033[K%s", bar);
+        (void)fprintf(stderr, "\r\033[K%s", bar); /* stderr has no buffer */
         s->bar_drawn = true;
 }
 

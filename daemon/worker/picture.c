@@ -189,16 +189,36 @@ static bool is_plain(const VipsImage *image)
         }
 }
 
-/* Floats without a colour space that says what they mean: 0 is black, 1 is white, as every program writes them. */
+/* The largest value in a picture of floats, for which it is read once more, or -1. */
+static double float_most(struct picture *p)
+{
+        _image_ *again = load(p, false, 1);
+        double most;
+
+        return again && vips_max(again, &most, NULL) == 0 ? most : -1;
+}
+
+/* Floats: 0 is black, and 1 is white, in linear light where libvips says so; but some programs keep the values of 8 or 16 bits, and
+ * nothing but the values tells. */
 static bool tone_floats(struct picture *p)
 {
+        bool named = p->image->Type == VIPS_INTERPRETATION_scRGB || p->image->Type == VIPS_INTERPRETATION_B_W ||
+                     p->image->Type == VIPS_INTERPRETATION_MULTIBAND || p->image->Type == VIPS_INTERPRETATION_CMYK;
         VipsImage *next = NULL;
+        double most;
 
-        if (p->image->BandFmt != VIPS_FORMAT_FLOAT && p->image->BandFmt != VIPS_FORMAT_DOUBLE)
+        if (p->format != FORMAT_TIFF || !named || (p->image->BandFmt != VIPS_FORMAT_FLOAT && p->image->BandFmt != VIPS_FORMAT_DOUBLE))
                 return true;
-        if (p->format != FORMAT_TIFF && p->format != FORMAT_PNM && p->format != FORMAT_FITS)
+        most = float_most(p);
+        if (most < 0)
+                return verdict_fail_vips(p->verdict, false);
+        if (most <= 16 && p->image->Type == VIPS_INTERPRETATION_scRGB) /* some highlights above white are in order */
                 return true;
-        return become(p, vips_linear1(p->image, &next, 255, 0.5, "uchar", TRUE, NULL), &next);
+        if (!become(p, vips_linear1(p->image, &next, most <= 16 ? 255 : most <= 255.5 ? 1 : 255 / 65535.0, 0.5, "uchar", TRUE, NULL), &next))
+                return false;
+        if (p->image->Type == VIPS_INTERPRETATION_scRGB)
+                p->image->Type = VIPS_INTERPRETATION_sRGB;
+        return true;
 }
 
 /* At most 4 bands of 8 or 16 bits in grey, RGB or CMYK. */
@@ -206,13 +226,13 @@ static bool simplify(struct picture *p)
 {
         VipsImage *next = NULL;
 
+        if (!tone_floats(p))
+                return false;
         if (p->image->Coding != VIPS_CODING_NONE || !is_plain(p->image)) { /* Lab, XYZ, linear light, … */
                 g_clear_pointer(&p->icc, g_bytes_unref);
                 if (!become(p, vips_colourspace(p->image, &next, VIPS_INTERPRETATION_sRGB, NULL), &next))
                         return false;
         }
-        if (!tone_floats(p))
-                return false;
         if (p->image->BandFmt != VIPS_FORMAT_UCHAR && p->image->BandFmt != VIPS_FORMAT_USHORT) {
                 if (!become(p, vips_cast(p->image, &next, VIPS_FORMAT_USHORT, "shift", TRUE, NULL), &next))
                         return false;
