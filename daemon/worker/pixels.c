@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Colour by lcms through libvips; everything that is only arithmetic by hand.  Evaluates on the calling thread. */
+/* Everything that is only arithmetic by hand, the rest by libvips, evaluated on the calling thread. */
 
 #include "pixels.h"
 
@@ -95,39 +95,43 @@ static void to_one_band(struct pixels *px)
         px->bands = to;
 }
 
-static VipsImage *convert(VipsImage *in, bool by_profile)
+/* A profile that cannot be used is as good as none: what every viewer does. */
+static bool convert_by_profile(struct pixels *px, struct verdict *v)
 {
-        VipsImage *out = NULL;
+        static const enum profile_space spaces[] = { [MODEL_GREY] = PROFILE_GREY, [MODEL_RGB] = PROFILE_RGB, [MODEL_CMYK] = PROFILE_CMYK };
+        size_t n = size_of(px) / px->bands;
+        uint8_t *data = (uint8_t *)g_try_malloc_n(n, 3U + px->alpha);
+        const char *why;
 
-        if (by_profile)
-                (void) vips_icc_transform(in, &out, "srgb", "embedded", TRUE, "intent", VIPS_INTENT_RELATIVE, "black_point_compensation",
-                                          TRUE, NULL);
+        if (!data)
+                return no_memory(v);
+        why = profile_to_srgb(px->icc, spaces[px->model], px->alpha, px->data, data, n);
+        if (why) {
+                g_free(data);
+                verdict_warn(v, "the colour profile is broken and was ignored: %s", why);
+                return true;
+        }
+        g_free(px->data);
+        px->data = data;
+        px->bands = 3U + px->alpha;
+        if (px->model == MODEL_GREY)
+                to_one_band(px);
         else
-                (void) vips_colourspace(in, &out, VIPS_INTERPRETATION_sRGB, NULL);
-        return out;
+                px->model = MODEL_RGB;
+        return true;
 }
 
-/* A profile that cannot be used is as good as none: what every viewer does. */
-static bool convert_to_srgb(struct pixels *px, bool by_profile, struct verdict *v)
+/* CMYK without a profile: by the one that libvips brings along. */
+static bool convert_cmyk(struct pixels *px, struct verdict *v)
 {
-        struct verdict why = { 0 };
         _image_ *in = pixels_image(px, v);
         _image_ *out = NULL;
 
-        if (!in)
-                return false;
-        verdict_clear_complaints();
-        out = convert(in, by_profile);
-        if (out && evaluate(px, out, by_profile ? &why : v)) {
-                px->model = px->model == MODEL_GREY ? MODEL_GREY : MODEL_RGB;
-                if (px->model == MODEL_GREY)
-                        to_one_band(px);
-                return true;
-        }
-        if (!by_profile)
+        if (!in || vips_colourspace(in, &out, VIPS_INTERPRETATION_sRGB, NULL))
                 return verdict_fail_vips(v, false);
-        verdict_warn(v, "the colour profile is broken and was ignored: %s", verdict_complaints());
-        verdict_clear_complaints();
+        if (!evaluate(px, out, v))
+                return false;
+        px->model = MODEL_RGB;
         return true;
 }
 
@@ -139,10 +143,10 @@ bool pixels_to_srgb(struct pixels *px, bool keep, enum format output, struct ver
                 return true;
         if (px->icc && profile_is_srgb(px->icc))
                 px->icc = NULL;
-        if (px->icc && !convert_to_srgb(px, true, v))
+        if (px->icc && !convert_by_profile(px, v))
                 return false;
         px->icc = NULL;
-        return px->model != MODEL_CMYK || convert_to_srgb(px, false, v);
+        return px->model != MODEL_CMYK || convert_cmyk(px, v);
 }
 
 bool pixels_crop_by_content(struct pixels *px, uint32_t w, uint32_t h, enum wire_crop crop, struct verdict *v)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Reads the tags of ICC.1 that define a matrix profile: three colorants and three curves.  Every offset is checked. */
+/* Keeps the last few transforms.  Reads by itself only the tags of ICC.1 that define a matrix profile: three colorants and three curves,
+ * every offset checked. */
 
 #include "profile.h"
 
+#include <lcms2.h>
 #include <math.h>
-#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 struct icc {
@@ -89,4 +91,98 @@ bool profile_is_srgb(GBytes *icc)
                colorant_is(&p, TAG('g', 'X', 'Y', 'Z'), 0.3851, 0.7169, 0.0971) &&
                colorant_is(&p, TAG('b', 'X', 'Y', 'Z'), 0.1431, 0.0606, 0.7141) && curve_is_srgb(&p, TAG('r', 'T', 'R', 'C')) &&
                curve_is_srgb(&p, TAG('g', 'T', 'R', 'C')) && curve_is_srgb(&p, TAG('b', 'T', 'R', 'C'));
+}
+
+/* Prepared transforms, the most recent first. */
+enum { KEPT = 4 };
+
+static struct kept {
+        GBytes *icc;
+        enum profile_space space;
+        bool alpha;
+        cmsHTRANSFORM transform;
+} kept[KEPT];
+
+static char complaint[160];
+
+static void on_complaint(cmsContext context, cmsUInt32Number code, const char *text)
+{
+        (void) snprintf(complaint, sizeof complaint, "%s", text);
+}
+
+static void drop(struct kept *k)
+{
+        if (k->transform)
+                cmsDeleteTransform(k->transform);
+        if (k->icc)
+                g_bytes_unref(k->icc);
+        *k = (struct kept){ 0 };
+}
+
+static cmsHTRANSFORM prepare_between(cmsHPROFILE from, cmsHPROFILE to, enum profile_space space, bool alpha)
+{
+        static const cmsColorSpaceSignature signatures[] = { [PROFILE_GREY] = cmsSigGrayData, [PROFILE_RGB] = cmsSigRgbData,
+                                                             [PROFILE_CMYK] = cmsSigCmykData };
+        static const cmsUInt32Number formats[] = { [PROFILE_GREY] = TYPE_GRAY_8, [PROFILE_RGB] = TYPE_RGB_8, [PROFILE_CMYK] = TYPE_CMYK_8 };
+        cmsUInt32Number intent = cmsIsIntentSupported(from, INTENT_RELATIVE_COLORIMETRIC, LCMS_USED_AS_INPUT) ? INTENT_RELATIVE_COLORIMETRIC :
+                                                                                                                INTENT_PERCEPTUAL;
+        cmsUInt32Number extra = EXTRA_SH(alpha ? 1 : 0);
+
+        if (cmsGetColorSpace(from) != signatures[space]) {
+                on_complaint(NULL, 0, "it is not for pictures of this kind");
+                return NULL;
+        }
+        return cmsCreateTransform(from, formats[space] | extra, to, TYPE_RGB_8 | extra, intent,
+                                  cmsFLAGS_BLACKPOINTCOMPENSATION | (alpha ? cmsFLAGS_COPY_ALPHA : 0));
+}
+
+static cmsHTRANSFORM prepare(GBytes *icc, enum profile_space space, bool alpha)
+{
+        gsize size;
+        const void *bytes = g_bytes_get_data(icc, &size);
+        cmsHPROFILE from, to = NULL;
+        cmsHTRANSFORM transform = NULL;
+
+        (void) snprintf(complaint, sizeof complaint, "lcms gave no reason");
+        cmsSetLogErrorHandler(on_complaint);
+        from = cmsOpenProfileFromMem(bytes, (cmsUInt32Number)size);
+        to = from ? cmsCreate_sRGBProfile() : NULL;
+        if (to)
+                transform = prepare_between(from, to, space, alpha);
+        if (to)
+                (void) cmsCloseProfile(to);
+        if (from)
+                (void) cmsCloseProfile(from);
+        return transform;
+}
+
+const char *profile_to_srgb(GBytes *icc, enum profile_space space, bool alpha, const uint8_t *in, uint8_t *out, size_t n)
+{
+        unsigned i = 0;
+        struct kept hit;
+
+        while (i < KEPT && kept[i].icc && !(kept[i].space == space && kept[i].alpha == alpha && g_bytes_equal(kept[i].icc, icc)))
+                i++;
+        if (i < KEPT && kept[i].icc) {
+                hit = kept[i];
+        } else {
+                hit = (struct kept){ .space = space, .alpha = alpha, .transform = prepare(icc, space, alpha) };
+                if (!hit.transform)
+                        return complaint;
+                hit.icc = g_bytes_ref(icc);
+                i = MIN(i, KEPT - 1U);
+                drop(kept + i);
+        }
+        memmove(kept + 1, kept, i * sizeof *kept);
+        kept[0] = hit;
+        while (n > 0) { /* lcms counts in 32 bits */
+                cmsUInt32Number part = (cmsUInt32Number)MIN(n, (size_t)1 << 20);
+                static const unsigned bands[] = { [PROFILE_GREY] = 1, [PROFILE_RGB] = 3, [PROFILE_CMYK] = 4 };
+
+                cmsDoTransform(hit.transform, in, out, part);
+                in += part * (bands[space] + alpha);
+                out += part * (3U + alpha);
+                n -= part;
+        }
+        return NULL;
 }

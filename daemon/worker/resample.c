@@ -44,17 +44,20 @@ static double lanczos(double x)
 
 static void axis_weigh(struct axis *a, uint32_t i, double centre, double spread)
 {
-        double sum = 0, w[4096];
+        float *w = a->weights + (size_t)i * a->taps;
+        double sum = 0;
         long first = lrint(floor(centre - LOBES * spread + 0.5));
         uint32_t from = (uint32_t)CLAMP(first, 0, (long)a->n_in - (long)MIN(a->taps, a->n_in));
 
         for (uint32_t t = 0; t < a->taps; t++) {
-                w[t] = from + t < a->n_in ? lanczos((from + t + 0.5 - centre) / spread) : 0;
-                sum += w[t];
+                double weight = from + t < a->n_in ? lanczos((from + t + 0.5 - centre) / spread) : 0;
+
+                w[t] = (float)weight;
+                sum += weight;
         }
         a->first[i] = from;
         for (uint32_t t = 0; t < a->taps; t++)
-                a->weights[(size_t)i * a->taps + t] = (float)(w[t] / sum);
+                w[t] = (float)(w[t] / sum);
 }
 
 /* The factor that is left to the filter after averaging is below 3, which bounds the taps. */
