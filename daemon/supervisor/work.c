@@ -330,6 +330,8 @@ static enum reason check_outputs(const struct job *job, const struct wire_reply 
         return REASON_NONE;
 }
 
+static void on_durable(void *ticket, int error, void *userdata);
+
 static void store(struct work *w, struct job *job)
 {
         int fds[WIRE_OUTPUTS_MAX];
@@ -338,7 +340,7 @@ static void store(struct work *w, struct job *job)
                 fds[i] = job->outputs[i].fd;
         job_step(job, JOB_RENDERED);
         w->storing++;
-        flush_submit(w->flush, fds, job->n_outputs, job);
+        disk_sync(w->disk, fds, job->n_outputs, on_durable, job, w);
 }
 
 /* Tell the worker what became of what it says it has made, so that it logs that, or forgets it. */
@@ -506,12 +508,12 @@ static void on_durable(void *ticket, int error, void *userdata)
 int work_init(struct work *w, sd_event *event, const struct config *config, bool once)
 {
         *w = (struct work){ .event = event, .config = config, .once = once, .queue = queue_new() };
-        return flush_new(event, on_durable, w, &w->flush);
+        return disk_new(event, &w->disk);
 }
 
 void work_done(struct work *w)
 {
-        g_clear_pointer(&w->flush, flush_free);
+        g_clear_pointer(&w->disk, disk_free);
         g_clear_pointer(&w->pool, pool_free);
         g_clear_pointer(&w->queue, queue_free);
 }

@@ -2,10 +2,10 @@
 #pragma once
 
 /* The way of a file from being found to being made or refused: is it complete, what is missing, who renders it, is the answer true,
- * is it durable, publish.  Owns queue, pool and flush; decides everything that the journal says of a file. */
+ * is it durable, publish.  Owns queue, pool and the disk thread; decides everything that the journal says of a file. */
 
 #include "config.h"
-#include "flush.h"
+#include "disk.h"
 #include "folder.h"
 #include "pool.h"
 #include "queue.h"
@@ -16,7 +16,7 @@ struct work {
         const struct config *config; /* borrowed; another one after a reload */
         struct queue *queue;
         struct pool *pool;
-        struct flush *flush;
+        struct disk *disk;
         struct status status;
         bool once;              /* --once: give up after a while instead of waiting for ever */
         bool draining;          /* hand nothing over any more */

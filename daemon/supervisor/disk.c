@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The thread that waits for disks.  Shares nothing with the loop but two lists under one mutex. */
+
+#include "disk.h"
+
+#include "base.h"
+
+#include <fcntl.h>
+#include <glib.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/eventfd.h>
+
+struct disk {
+        pthread_t thread;
+        pthread_mutex_t mutex;
+        pthread_cond_t wanted;
+        GQueue todo, done; /* of struct disk_task */
+        bool stop;
+        int event_fd;      /* readable when there is something in done */
+        sd_event_source *source;
+};
+
+static void append_all(GQueue *to, GQueue *from)
+{
+        while (from->head)
+                g_queue_push_tail_link(to, g_queue_pop_head_link(from));
+}
+
+static void run_group(GQueue *group)
+{
+        for (GList *l = group->head; l; l = l->next) {
+                struct disk_task *task = (struct disk_task *)l->data;
+
+                if (task->begin)
+                        task->begin(task);
+        }
+        for (GList *l = group->head; l; l = l->next) {
+                struct disk_task *task = (struct disk_task *)l->data;
+
+                task->error = task->run(task);
+        }
+}
+
+static void *disk_thread(void *data)
+{
+        struct disk *d = (struct disk *)data;
+        const uint64_t one = 1;
+
+        for (;;) {
+                GQueue group = G_QUEUE_INIT;
+
+                (void)pthread_mutex_lock(&d->mutex);
+                while (!d->stop && g_queue_is_empty(&d->todo))
+                        (void)pthread_cond_wait(&d->wanted, &d->mutex);
+                if (d->stop) {
+                        (void)pthread_mutex_unlock(&d->mutex);
+                        return NULL;
+                }
+                append_all(&group, &d->todo);
+                (void)pthread_mutex_unlock(&d->mutex);
+
+                run_group(&group);
+
+                (void)pthread_mutex_lock(&d->mutex);
+                append_all(&d->done, &group);
+                (void)pthread_mutex_unlock(&d->mutex);
+                (void)!write(d->event_fd, &one, sizeof one);
+        }
+}
+
+static int on_done(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        struct disk *d = (struct disk *)userdata;
+        GQueue done = G_QUEUE_INIT;
+        uint64_t n;
+
+        (void)!read(fd, &n, sizeof n);
+        (void)pthread_mutex_lock(&d->mutex);
+        append_all(&done, &d->done);
+        (void)pthread_mutex_unlock(&d->mutex);
+        while (done.head) {
+                struct disk_task *task = (struct disk_task *)g_queue_pop_head(&done);
+
+                task->done(task, task->error);
+        }
+        return 0;
+}
+
+static int start_thread(struct disk *d)
+{
+        sigset_t all, was;
+        int r;
+
+        (void)sigfillset(&all); /* signals are the loop's */
+        (void)pthread_sigmask(SIG_SETMASK, &all, &was);
+        r = -pthread_create(&d->thread, NULL, disk_thread, d);
+        (void)pthread_sigmask(SIG_SETMASK, &was, NULL);
+        return r;
+}
+
+int disk_new(sd_event *event, struct disk **ret)
+{
+        struct disk *d = g_new0(struct disk, 1);
+        int r;
+
+        (void)pthread_mutex_init(&d->mutex, NULL);
+        (void)pthread_cond_init(&d->wanted, NULL);
+        d->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        r = d->event_fd < 0 ? neg_errno() : sd_event_add_io(event, &d->source, d->event_fd, EPOLLIN, on_done, d);
+        if (r >= 0)
+                r = sd_event_source_set_exit_on_failure(d->source, 1);
+        if (r >= 0)
+                r = start_thread(d);
+        if (r < 0) {
+                (void)sd_event_source_disable_unref(d->source);
+                (void)fd_close(d->event_fd);
+                g_free(d);
+                return r;
+        }
+        *ret = d;
+        return 0;
+}
+
+void disk_free(struct disk *d)
+{
+        if (!d)
+                return;
+        (void)pthread_mutex_lock(&d->mutex);
+        d->stop = true;
+        (void)pthread_cond_signal(&d->wanted);
+        (void)pthread_mutex_unlock(&d->mutex);
+        (void)pthread_join(d->thread, NULL);
+        (void)sd_event_source_disable_unref(d->source);
+        g_queue_clear(&d->todo);
+        g_queue_clear(&d->done);
+        (void)fd_close(d->event_fd);
+        (void)pthread_cond_destroy(&d->wanted);
+        (void)pthread_mutex_destroy(&d->mutex);
+        g_free(d);
+}
+
+void disk_submit(struct disk *d, struct disk_task *task)
+{
+        (void)pthread_mutex_lock(&d->mutex);
+        g_queue_push_tail(&d->todo, task);
+        (void)pthread_cond_signal(&d->wanted);
+        (void)pthread_mutex_unlock(&d->mutex);
+}
+
+/* ---- syncing */
+
+struct sync_task {
+        struct disk_task task; /* first: it is cast back */
+        void (*done)(void *ticket, int error, void *userdata);
+        void *ticket, *userdata;
+        unsigned n;
+        int fds[];
+};
+
+/* Only a hint: a file system without it loses time, not data. */
+static void begin_sync(struct disk_task *task)
+{
+        const struct sync_task *s = (const struct sync_task *)task;
+
+        for (unsigned i = 0; i < s->n; i++)
+                (void)sync_file_range(s->fds[i], 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+/* Not syncfs(2): on the file system of an inbox that would also wait for every upload that is going on there. */
+static int run_sync(struct disk_task *task)
+{
+        const struct sync_task *s = (const struct sync_task *)task;
+
+        for (unsigned i = 0; i < s->n; i++) {
+                int r;
+
+                do
+                        r = fsync(s->fds[i]);
+                while (r < 0 && errno == EINTR);
+                if (r < 0)
+                        return neg_errno();
+        }
+        return 0;
+}
+
+static void sync_done(struct disk_task *task, int error)
+{
+        g_autofree struct sync_task *s = (struct sync_task *)task;
+
+        s->done(s->ticket, error, s->userdata);
+}
+
+void disk_sync(struct disk *disk, const int *fds, unsigned n, void (*done)(void *ticket, int error, void *userdata), void *ticket,
+               void *userdata)
+{
+        struct sync_task *s = (struct sync_task *)g_malloc0(sizeof *s + n * sizeof *fds);
+
+        s->task = (struct disk_task){ .begin = begin_sync, .run = run_sync, .done = sync_done };
+        s->done = done;
+        s->ticket = ticket;
+        s->userdata = userdata;
+        s->n = n;
+        for (unsigned i = 0; i < n; i++)
+                s->fds[i] = fds[i];
+        disk_submit(disk, &s->task);
+}

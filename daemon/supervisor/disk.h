@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* What waits for a disk, outside the event loop, which must never do so: one thread that takes everything that was submitted since it
+ * last looked, begins all of it, then runs each.  While a disk works on one group the next one collects, so that durability costs
+ * little when there is much to do and no delay when there is not. */
+
+#include <systemd/sd-event.h>
+
+struct disk;
+
+struct disk_task {
+        void (*begin)(struct disk_task *task);              /* start what needs no waiting; may be NULL */
+        int (*run)(struct disk_task *task);                 /* do it; 0 or a negative errno.  In the thread */
+        void (*done)(struct disk_task *task, int error);    /* in the loop; @task is the submitter's again */
+        int error;                                          /* private */
+};
+
+/* Start the thread; tasks are finished from @event's loop.  Returns 0 or a negative errno. */
+int disk_new(sd_event *event, struct disk **ret);
+
+/* Wait for the thread to finish the group it has in hand.  Tasks that are not done() by then never are: they leak on purpose, the
+ * process is about to end.  NULL is fine. */
+void disk_free(struct disk *disk);
+
+/* Hand @task to the thread; it must stay where it is until done(). */
+void disk_submit(struct disk *disk, struct disk_task *task);
+
+/* A task that syncs @n descriptors, which stay borrowed until @done(@ticket, error, @userdata) is called from the loop. */
+void disk_sync(struct disk *disk, const int *fds, unsigned n, void (*done)(void *ticket, int error, void *userdata), void *ticket,
+               void *userdata);
