@@ -25,7 +25,10 @@ def verdict(case):
 def add_up(folder):
     passed, failed = 0, []
     for file in sorted(Path(folder).glob("*.xml")):
-        for case in ElementTree.parse(file).getroot().iter("testcase"):
+        cases = list(ElementTree.parse(file).getroot().iter("testcase"))
+        if not cases:
+            failed.append(f"{file.stem}: no test ran")
+        for case in cases:
             why = verdict(case)
             if why is None:
                 passed += 1
