@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Adds up what the suites wrote as JUnit XML.  Used by tests/run:
 
-  sum.py sum FOLDER                   name every failure, and say "N passed, N failed" in the last line
+  sum.py sum FOLDER                   of SUITE.status (an exit status) and SUITE*.xml in it: name every failure, and say
+                                      "N passed, N failed" in the last line
   sum.py case SUITE NAME FILE CMD...  run CMD as one test case and write FILE
 
 A skipped test is a failed one: what cannot be tested here has not been shown."""
@@ -24,16 +25,20 @@ def verdict(case):
 
 def add_up(folder):
     passed, failed = 0, []
-    for file in sorted(Path(folder).glob("*.xml")):
-        cases = list(ElementTree.parse(file).getroot().iter("testcase"))
-        if not cases:
-            failed.append(f"{file.stem}: no test ran")
-        for case in cases:
-            why = verdict(case)
-            if why is None:
-                passed += 1
-            else:
-                failed.append(f"{file.stem}: {case.get('classname')}: {case.get('name')}\n    {why}")
+    for ended in sorted(Path(folder).glob("*.status")):
+        suite, before = ended.stem, (passed, len(failed))
+        for file in sorted(Path(folder).glob(f"{suite}*.xml")):
+            for case in ElementTree.parse(file).getroot().iter("testcase"):
+                why = verdict(case)
+                if why is None:
+                    passed += 1
+                else:
+                    failed.append(f"{suite}: {case.get('classname')}: {case.get('name')}\n    {why}")
+        status = ended.read_text().strip()
+        if (passed, len(failed)) == before:
+            failed.append(f"{suite}: no test ran (exit status {status})")
+        elif status != "0" and len(failed) == before[1]:
+            failed.append(f"{suite}: every test passed, but it ended with {status}; its output is above")
     if failed:
         print("\nFailed:\n" + "\n".join(failed))
     print(f"\n{passed} passed, {len(failed)} failed")

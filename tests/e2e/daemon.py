@@ -217,6 +217,7 @@ class Daemon:
             assert "STOPPING=1" in self.notified, self.evidence()
             assert not [pid for pid in workers if state(pid)], f"workers outlived it\n{self.evidence()}"
         assert self.returncode == 0, self.evidence()
+        assert "Sanitizer" not in self.stderr and "runtime error" not in self.stderr, self.evidence()
         self._close()
         self.folders.check_outbox()
 

@@ -31,6 +31,17 @@ def loaded(shared, originals):
     return daemon
 
 
+@pytest.fixture
+def figures(capsys):
+    """Shown when the test passes, too."""
+
+    def show(line):
+        with capsys.disabled():
+            print(f"\n{line}", end="")
+
+    return show
+
+
 def test_every_one_is_published_and_none_twice(loaded, originals):
     made = collections.Counter(os.fsdecode(record.file) for record in loaded.events("made"))
     assert made == collections.Counter({f"album/{name}": 1 for name in originals} | {"behind.jpg": 1})
@@ -39,14 +50,14 @@ def test_every_one_is_published_and_none_twice(loaded, originals):
     assert loaded.folders.thumbnails() == sorted(expected)
 
 
-def test_they_show_what_they_should(loaded, originals):
+def test_they_show_what_they_should(loaded, originals, figures):
     found = sorted(pictures.assert_shows(loaded.folders.thumbnail(f"album/{name}"), path) for name, path in originals.items())
     median = found[len(found) // 2]
-    print(f"PSNR against Pillow's own in the same quality: least {found[0]:+.1f} dB, median {median:+.1f} dB")
+    figures(f"PSNR against Pillow's own in the same quality: least {found[0]:+.1f} dB, median {median:+.1f} dB")
     assert median > -2
 
 
-def test_both_workers_are_busy_throughout(loaded):
+def test_both_workers_are_busy_throughout(loaded, figures):
     """Rendering time over the time from the first request to the last thumbnail; all of it on one clock, so that a slow machine
     changes nothing."""
     made = [record for record in loaded.events("made") if record.file != b"behind.jpg"]
@@ -56,13 +67,13 @@ def test_both_workers_are_busy_throughout(loaded):
     began = min(record.received_usec - record.number("USEC") for record in made)
     wall = max(record.received_usec for record in made) - began
     shares = {worker: usec / wall for worker, usec in busy.items()}
-    print(f"{len(made)} in {wall / 1e6:.2f} s, {len(made) / wall * 1e6:.1f}/s, busy {shares}")
+    figures(f"{len(made)} in {wall / 1e6:.2f} s, {len(made) / wall * 1e6:.1f}/s, each worker busy for " + ", ".join(f"{share:.0%}" for share in shares.values()))
     assert len(shares) == WORKERS
     assert sum(shares.values()) / WORKERS > 0.75 and min(shares.values()) > 0.6, shares
 
 
-def test_the_supervisor_stays_small(loaded):
+def test_the_supervisor_stays_small(loaded, figures):
     status = process_status(loaded.pid)
-    print(f"VmRSS {status['VmRSS']}, at its peak {status['VmHWM']}")
+    figures(f"VmRSS {status['VmRSS']}, at its peak {status['VmHWM']}")
     if not SANITIZED:  # a sanitizer's shadow memory is not ours to count
         assert int(status["VmHWM"].split()[0]) < 8192
