@@ -37,6 +37,7 @@ static void tame_process(void)
 
         (void) clearenv(); /* VIPS_*, MAGICK_*, LC_*, TMPDIR: nothing of it is meant for us */
         (void) setenv("VIPS_DISC_THRESHOLD", "1000g", 1); /* in bytes decoded: never a temporary file */
+        (void) setenv("ORC_CODE", "backup", 1); /* liborc: no compiling at run time, whoever asks for it */
         (void) setenv("OMP_NUM_THREADS", "1", 1);
         (void) setenv("MAGICK_THREAD_LIMIT", "1", 1);
         (void) setlocale(LC_ALL, "C");

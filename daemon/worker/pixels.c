@@ -3,6 +3,7 @@
 
 #include "pixels.h"
 
+#include "attention.h"
 #include "profile.h"
 
 #include <string.h>
@@ -149,30 +150,19 @@ bool pixels_to_srgb(struct pixels *px, bool keep, enum format output, struct ver
         return px->model != MODEL_CMYK || convert_cmyk(px, v);
 }
 
-bool pixels_crop_by_content(struct pixels *px, uint32_t w, uint32_t h, enum wire_crop crop, struct verdict *v)
+void pixels_crop_by_content(struct pixels *px, uint32_t w, uint32_t h, enum wire_crop crop)
 {
-        VipsInteresting interest = px->n_frames > 1       ? VIPS_INTERESTING_CENTRE :
-                                   crop == CROP_ATTENTION ? VIPS_INTERESTING_ATTENTION :
-                                                            VIPS_INTERESTING_ENTROPY;
-        _image_ *in = NULL;
-        _image_ *out = NULL;
-        uint32_t x = (px->w_px - w) / 2, y = (px->h_px - h) / 2;
         size_t from = (size_t)px->w_px * px->bands, to = (size_t)w * px->bands;
+        uint32_t x, y, row = 0;
 
         if (px->w_px == w && px->h_px == h)
-                return true;
-        if (interest != VIPS_INTERESTING_CENTRE) {
-                in = pixels_image(px, v);
-                if (!in || vips_smartcrop(in, &out, (int)w, (int)h, "interesting", interest, NULL))
-                        return verdict_fail_vips(v, false);
-                return evaluate(px, out, v);
-        }
-        for (uint32_t i = 0, row = 0; i < px->n_frames; i++)
+                return;
+        attention_find(px->data, px->w_px, px->h_px, px->bands, px->alpha, crop == CROP_ENTROPY, w, h, &x, &y);
+        for (uint32_t i = 0; i < px->n_frames; i++) /* all frames as the first: it must not jump */
                 for (uint32_t j = 0; j < h; j++, row++)
                         memmove(px->data + row * to, px->data + ((size_t)i * px->h_px + y + j) * from + (size_t)x * px->bands, to);
         px->w_px = w;
         px->h_px = h;
-        return true;
 }
 
 bool pixels_sharpen(struct pixels *px, double sigma_px, struct verdict *v)

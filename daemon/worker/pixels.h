@@ -25,7 +25,7 @@ bool pixels_upright(const uint8_t *data, uint32_t w, uint32_t h, const struct pi
 bool pixels_to_srgb(struct pixels *px, bool keep, enum format output, struct verdict *v);
 
 /* Cut to @w × @h where the content is (@crop is CROP_ENTROPY or CROP_ATTENTION). */
-bool pixels_crop_by_content(struct pixels *px, uint32_t w, uint32_t h, enum wire_crop crop, struct verdict *v);
+void pixels_crop_by_content(struct pixels *px, uint32_t w, uint32_t h, enum wire_crop crop);
 
 bool pixels_sharpen(struct pixels *px, double sigma_px, struct verdict *v);
 

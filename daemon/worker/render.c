@@ -345,9 +345,11 @@ static bool finish_pixels(struct pixels *px, const struct target *t, struct verd
         const struct wire_spec *s = t->spec;
         const struct geometry *g = &t->geometry;
 
-        return pixels_to_srgb(px, s->profile == PROFILE_KEEP, (enum format)s->format, v) &&
-               (!g->by_content || pixels_crop_by_content(px, g->width_px, g->height_px, (enum wire_crop)s->crop, v)) &&
-               pixels_sharpen(px, s->sharpen_percent / 100.0, v) &&
+        if (!pixels_to_srgb(px, s->profile == PROFILE_KEEP, (enum format)s->format, v))
+                return false;
+        if (g->by_content)
+                pixels_crop_by_content(px, g->width_px, g->height_px, (enum wire_crop)s->crop);
+        return pixels_sharpen(px, s->sharpen_percent / 100.0, v) &&
                pixels_pad(px, g->width_px, g->height_px, g->pad_x_px, g->pad_y_px, s->background_rgb, v) &&
                (save_can_alpha((enum format)s->format) || pixels_flatten(px, s->background_rgb, v));
 }

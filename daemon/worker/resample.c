@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-#define LOBES 3.0
+#define LOBES 3.0F
 
 typedef float v4 __attribute__((vector_size(16)));
 
@@ -33,27 +33,26 @@ struct resampler {
         uint8_t *out;
 };
 
-static double lanczos(double x)
+/* In single precision: for a small picture, the sines would cost as much as the filter. */
+static float lanczos(float x)
 {
-        double px = x * G_PI;
+        float px = x * (float)G_PI;
 
-        if (fabs(x) >= LOBES)
+        if (fabsf(x) >= LOBES)
                 return 0;
-        return fabs(x) < 1e-9 ? 1 : LOBES * sin(px) * sin(px / LOBES) / (px * px);
+        return fabsf(x) < 1e-4F ? 1 : LOBES * sinf(px) * sinf(px / LOBES) / (px * px);
 }
 
 static void axis_weigh(struct axis *a, uint32_t i, double centre, double spread)
 {
         float *w = a->weights + (size_t)i * a->taps;
         double sum = 0;
-        long first = lrint(floor(centre - LOBES * spread + 0.5));
+        long first = lrint(floor(centre - (double)LOBES * spread + 0.5));
         uint32_t from = (uint32_t)CLAMP(first, 0, (long)a->n_in - (long)MIN(a->taps, a->n_in));
 
         for (uint32_t t = 0; t < a->taps; t++) {
-                double weight = from + t < a->n_in ? lanczos((from + t + 0.5 - centre) / spread) : 0;
-
-                w[t] = (float)weight;
-                sum += weight;
+                w[t] = from + t < a->n_in ? lanczos((float)((from + t + 0.5 - centre) / spread)) : 0;
+                sum += w[t];
         }
         a->first[i] = from;
         for (uint32_t t = 0; t < a->taps; t++)
@@ -72,7 +71,7 @@ static bool axis_init(struct axis *a, uint32_t n_in, double from, double length,
 
         double spread = MAX(scale, 1.0);
 
-        a->taps = (uint32_t)MIN(ceil(2 * LOBES * spread) + 1, 4096);
+        a->taps = (uint32_t)MIN(ceil(2 * (double)LOBES * spread) + 1, 4096);
         a->first = g_try_new(uint32_t, n_out);
         a->weights = (float *)g_try_malloc_n((size_t)n_out * a->taps, sizeof(float));
         if (!a->first || !a->weights)
