@@ -29,7 +29,7 @@ static const struct key_choice profiles[] = { { "srgb", PROFILE_SRGB }, { "keep"
 static const struct key_choice animations[] = { { "first", ANIMATION_FIRST }, { "all", ANIMATION_ALL }, { 0 } };
 static const struct key_choice sandboxes[] = { { "full", 1 }, { "available", 0 }, { 0 } };
 static const struct key_choice originals[] = {
-        { "keep", 0 }, { "move", 1, .not_yet = true }, { "delete", 2, .not_yet = true }, { 0 }
+        { "keep", ORIGINAL_KEEP }, { "move", ORIGINAL_MOVE }, { "delete", ORIGINAL_DELETE }, { 0 }
 };
 static const struct key_choice orphans[] = { { "keep", 0 }, { "delete", 1, .not_yet = true }, { 0 } };
 static const struct key_choice watches[] = { { "auto", 0 }, { "inotify", 1 }, { "poll", 2, .not_yet = true }, { 0 } };
@@ -64,13 +64,13 @@ static const struct key folder_keys[] = {
         { "mode", KEY_INTEGER, PLACE(struct folder_config, mode), .min = 0400, .max = 0777 },
         { "thumbnails", KEY_OTHER },
         { "ignore", KEY_OTHER },
-        { "originals", KEY_CHOICE, PLACE(struct folder_config, unused_choice), .choices = originals },
+        { "originals", KEY_CHOICE, PLACE(struct folder_config, originals), .choices = originals },
         { "orphans", KEY_CHOICE, PLACE(struct folder_config, unused_choice), .choices = orphans },
         { "watch", KEY_CHOICE, PLACE(struct folder_config, unused_choice), .choices = watches },
-        { "failed", KEY_NOT_YET },
-        { "processed", KEY_NOT_YET },
+        { "failed", KEY_STRING, PLACE(struct folder_config, failed) },
+        { "processed", KEY_STRING, PLACE(struct folder_config, processed) },
         { "poll_seconds", KEY_NOT_YET },
-        { "abandon_seconds", KEY_NOT_YET },
+        { "abandon_seconds", KEY_INTEGER, PLACE(struct folder_config, abandon_seconds), .min = 0, .max = 86400000 },
 };
 
 static const struct key limit_keys[] = {
@@ -79,7 +79,7 @@ static const struct key limit_keys[] = {
         { "frames", KEY_INTEGER, PLACE(struct limits, frames), .min = 1, .max = 1000000 },
         { "seconds", KEY_INTEGER, PLACE(struct limits, seconds), .min = 1, .max = 86400 },
         { "memory_mib", KEY_INTEGER, PLACE(struct limits, memory_mib), .min = 64, .max = 1048576 },
-        { "free_mib", KEY_NOT_YET },
+        { "free_mib", KEY_INTEGER, PLACE(struct limits, free_mib), .min = 0, .max = 1048576 },
 };
 
 static const struct key root_keys[] = {
@@ -109,6 +109,8 @@ static void folder_config_free(void *data)
         g_free(f->template);
         g_free(f->label);
         g_free(f->group);
+        g_free(f->failed);
+        g_free(f->processed);
         g_clear_pointer(&f->presets, g_ptr_array_unref);
         g_clear_pointer(&f->ignore, g_ptr_array_unref);
         g_free(f);
@@ -119,6 +121,7 @@ void config_free(struct config *config)
         if (!config)
                 return;
         g_free(config->path);
+        g_free(config->basis);
         g_ptr_array_unref(config->folders);
         g_ptr_array_unref(config->presets);
         g_free(config);
@@ -147,7 +150,9 @@ static struct config *config_new(const char *path)
         for (enum format f = FORMAT_NONE + 1; f < _FORMAT_MAX; f++)
                 if (format_trusted(f))
                         c->loaders |= UINT64_C(1) << f;
-        c->limits = (struct limits){ .file_mib = 512, .megapixels = 150, .frames = 500, .seconds = 60, .memory_mib = 2048 };
+        c->limits = (struct limits){
+                .file_mib = 512, .megapixels = 150, .frames = 500, .seconds = 60, .memory_mib = 2048, .free_mib = 64
+        };
         c->presets = g_ptr_array_new_with_free_func(preset_free);
         c->folders = g_ptr_array_new_with_free_func(folder_config_free);
         return c;
@@ -329,12 +334,26 @@ static void take_preset_name(struct key_reader *reader, unsigned line, const cha
                 g_ptr_array_add(to->folder->presets, (void *)p);
 }
 
+static void set_basis(struct config *c)
+{
+        const struct limits *l = &c->limits;
+        GString *out = g_string_new(NULL);
+
+        g_string_append_printf(out, "%" PRIi64 " %" PRIi64 " %" PRIi64 " %" PRIi64 " %" PRIi64, l->file_mib, l->megapixels, l->frames,
+                               l->seconds, l->memory_mib);
+        for (enum format f = FORMAT_NONE + 1; f < _FORMAT_MAX; f++)
+                if (c->loaders & (UINT64_C(1) << f))
+                        g_string_append_printf(out, " %s", format_name(f));
+        c->basis = g_string_free(out, FALSE);
+}
+
 static struct folder_config *folder_config_new(void)
 {
         struct folder_config *f = g_new0(struct folder_config, 1);
 
         f->recursive = true;
         f->settle_ms = 300;
+        f->abandon_seconds = 600;
         f->mode = 0644;
         f->gid = (gid_t)-1;
         f->template = g_strdup(NAME_TEMPLATE_DEFAULT);
@@ -358,6 +377,18 @@ static void check_root(struct key_reader *reader, const struct folder_config *f,
 
         g_free(*path);
         *path = canonical;
+}
+
+static void check_originals(struct key_reader *reader, struct folder_config *f)
+{
+        if (f->failed)
+                check_root(reader, f, "failed", &f->failed);
+        if (f->processed)
+                check_root(reader, f, "processed", &f->processed);
+        if (f->originals == ORIGINAL_MOVE && !f->processed)
+                key_error(reader, f->line, "originals = \"move\" needs 'processed', the folder to move them to");
+        if (f->originals != ORIGINAL_MOVE && f->processed)
+                key_error(reader, f->line, "'processed' goes with originals = \"move\" only");
 }
 
 static void check_group(struct key_reader *reader, struct folder_config *f)
@@ -410,6 +441,7 @@ static void read_folder(struct key_reader *reader, const config_setting_t *s, st
         key_read_group(reader, s, folder_keys, G_N_ELEMENTS(folder_keys), f, NULL);
         check_root(reader, f, "inbox", &f->inbox);
         check_root(reader, f, "outbox", &f->outbox);
+        check_originals(reader, f);
         check_group(reader, f);
         (void)read_strings(reader, s, "ignore", take_ignore, f->ignore);
         if (!read_strings(reader, s, "thumbnails", take_preset_name, &to))
@@ -499,6 +531,7 @@ struct config *config_load(const char *path, GString *errors)
         }
         config = config_new(path);
         read_root(&reader, config_root_setting(&file), config);
+        set_basis(config);
         if (reader.n_errors > 0)
                 g_clear_pointer(&config, config_free);
         return config;
@@ -510,6 +543,8 @@ struct config *config_for_folder(const char *inbox, const char *outbox, const ch
         struct config *config = config_new(NULL);
         struct folder_config *f = folder_config_new();
         struct key_reader reader = { .path = "command line", .errors = errors };
+
+        set_basis(config);
 
         if (spec)
                 add_preset(config, g_strdup(name), spec);

@@ -4,6 +4,7 @@
 /* The configuration as the rest of the supervisor sees it: read by libconfig through one key table per group, checked completely, and
  * never changed afterwards.  A reload makes a new one. */
 
+#include "original.h"
 #include "record.h"
 #include "wire.h"
 
@@ -25,6 +26,9 @@ struct folder_config {
         GPtrArray *presets;   /* of struct preset, borrowed from the config */
         GPtrArray *ignore;    /* of char *, globs of fnmatch(3), added to the built-in list */
         bool recursive;
+        char *failed, *processed; /* absolute, or NULL */
+        uint32_t originals;       /* enum original_fate */
+        int64_t abandon_seconds;
         bool shared_outbox; /* another folder writes there too */
         bool wants_same;    /* some preset takes the format of the original */
         int64_t settle_ms;
@@ -36,7 +40,7 @@ struct folder_config {
 };
 
 struct limits {
-        int64_t file_mib, megapixels, frames, seconds, memory_mib;
+        int64_t file_mib, megapixels, frames, seconds, memory_mib, free_mib;
 };
 
 struct config {
@@ -46,6 +50,7 @@ struct config {
         uint32_t sandbox_required; /* 0 or 1 */
         uint64_t loaders;          /* bit per enum format */
         struct limits limits;
+        char *basis;        /* what a failure may depend on: limits and loaders, as text */
         GPtrArray *presets; /* of struct preset */
         GPtrArray *folders; /* of struct folder_config, at least one */
 };

@@ -18,7 +18,7 @@ struct disk {
         pthread_cond_t wanted;
         GQueue todo, done; /* of struct disk_task */
         bool stop;
-        int event_fd;      /* readable when there is something in done */
+        int event_fd; /* readable when there is something in done */
         sd_event_source *source;
 };
 

@@ -10,10 +10,10 @@
 struct disk;
 
 struct disk_task {
-        void (*begin)(struct disk_task *task);              /* start what needs no waiting; may be NULL */
-        int (*run)(struct disk_task *task);                 /* do it; 0 or a negative errno.  In the thread */
-        void (*done)(struct disk_task *task, int error);    /* in the loop; @task is the submitter's again */
-        int error;                                          /* private */
+        void (*begin)(struct disk_task *task);           /* start what needs no waiting; may be NULL */
+        int (*run)(struct disk_task *task);              /* do it; 0 or a negative errno.  In the thread */
+        void (*done)(struct disk_task *task, int error); /* in the loop; @task is the submitter's again */
+        int error;                                       /* private */
 };
 
 /* Start the thread; tasks are finished from @event's loop.  Returns 0 or a negative errno. */

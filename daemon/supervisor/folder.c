@@ -6,6 +6,7 @@
 #include "base.h"
 #include "log.h"
 #include "name.h"
+#include "path.h"
 #include "presets.h"
 #include "scan.h"
 
@@ -82,6 +83,10 @@ static bool on_enter(const char *directory, int fd, void *userdata)
 
 static bool visit(struct folder *f, const char *file, int fd, const char *base, unsigned char type, enum folder_found how)
 {
+        if (type == DT_REG && g_str_has_prefix(base, ORIGINAL_ASIDE)) {
+                (void)original_recover(fd, base); /* a delete that was interrupted; its own name is heard of then */
+                return false;
+        }
         if (name_is_ignored(f->config, base))
                 return false;
         if (type == DT_DIR && f->config->recursive)
@@ -167,12 +172,15 @@ static const struct intake_hooks intake_hooks = { on_news, on_new_directory, on_
 
 /* ---- life */
 
-struct folder *folder_new(sd_event *event, const struct folder_config *config, const struct folder_hooks *hooks, void *userdata)
+struct folder *folder_new(sd_event *event, const struct folder_config *config, const char *basis, const struct folder_hooks *hooks,
+                          void *userdata)
 {
         struct folder *f = g_new0(struct folder, 1);
 
         f->event = event;
         f->config = config;
+        f->basis = basis;
+        f->processed_fd = -1;
         f->hooks = hooks;
         f->userdata = userdata;
         f->inbox_fd = -1;
@@ -185,7 +193,11 @@ void folder_close(struct folder *f)
         g_clear_pointer(&f->arrivals, scan_free);
         g_clear_pointer(&f->backlog, scan_free);
         g_clear_pointer(&f->intake, intake_free);
-        g_clear_pointer(&f->outbox, outbox_unref);
+        g_clear_pointer(&f->failures, failures_free);
+        g_clear_pointer(&f->suspects, suspects_close);
+        g_clear_pointer(&f->stalled, g_free);
+        f->processed_fd = fd_close(f->processed_fd);
+        g_clear_pointer(&f->outbox, outbox_unref); /* after what lives in it */
         f->inbox_fd = fd_close(f->inbox_fd);
 }
 
@@ -239,36 +251,105 @@ static int open_outbox(struct folder *f, struct folder *sharing, uint64_t lock_w
         return r;
 }
 
+static void on_retry_wanted(const char *file, void *userdata)
+{
+        struct folder *f = (struct folder *)userdata;
+
+        f->hooks->retry(f, file, NULL, f->userdata);
+}
+
+static void on_give_back(const char *file, const struct source *source, void *userdata)
+{
+        struct folder *f = (struct folder *)userdata;
+
+        f->hooks->retry(f, file, source, f->userdata);
+}
+
+/* A root for originals, made if what is above it exists.  Returns an owned descriptor or a negative errno. */
+static int open_store(const char *key, const char *path, char **ret_why)
+{
+        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0 && errno == ENOENT && mkdir(path, 0770) == 0)
+                fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd >= 0 && faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) == 0)
+                return fd;
+        *ret_why = g_strdup_printf("'%s', %s, cannot be used: %s; make it, and give the daemon 'rwx' on it", key, path,
+                                   g_strerror(errno));
+        return fd_close(fd), neg_errno();
+}
+
+static int open_stores(struct folder *f, char **ret_why)
+{
+        static const struct failures_hooks hooks = { on_retry_wanted, on_give_back };
+        const char *own = ".thumbnaild/failed";
+        int fd, r;
+
+        if (f->config->processed) {
+                f->processed_fd = open_store("processed", f->config->processed, ret_why);
+                if (f->processed_fd < 0)
+                        return f->processed_fd;
+        }
+        if (f->config->failed) {
+                fd = open_store("failed", f->config->failed, ret_why);
+        } else {
+                r = path_make_folders(outbox_root_fd(f->outbox), own, 0750);
+                fd = r < 0 ? r : path_openat(outbox_root_fd(f->outbox), own, O_RDONLY | O_DIRECTORY, 0);
+        }
+        if (fd < 0) {
+                if (!*ret_why)
+                        *ret_why = g_strdup_printf("%s/%s cannot be made: %s", f->config->outbox, own, g_strerror(-fd));
+                return fd;
+        }
+        return failures_new(f->event, fd, f->config->failed != NULL, f->basis, &hooks, f, &f->failures);
+}
+
+static char *explain_no_instance(const char *inbox)
+{
+        int watches, instances;
+
+        intake_limits(&watches, &instances);
+        return g_strdup_printf(
+                "No inotify instance is left for %s; the limit is %d, raise it with 'sysctl fs.inotify.max_user_instances=%d'", inbox,
+                instances, instances > 0 ? instances * 2 : 1024);
+}
+
 int folder_open(struct folder *f, struct folder *sharing, uint64_t lock_wait_usec, char **ret_why, enum reason *ret_reason)
 {
         int r = open_inbox(f, ret_why);
 
         if (r >= 0)
                 r = open_outbox(f, sharing, lock_wait_usec, ret_why);
-        if (r >= 0) {
+        if (r >= 0)
                 r = intake_new(f->event, &intake_hooks, f, &f->intake);
-                if (r == -EMFILE) {
-                        int watches, instances;
-
-                        intake_limits(&watches, &instances);
-                        *ret_why = g_strdup_printf("No inotify instance is left for %s; the limit is %d, raise it with 'sysctl "
-                                                   "fs.inotify.max_user_instances=%d'",
-                                                   f->config->inbox, instances, instances > 0 ? instances * 2 : 1024);
-                } else if (r < 0) {
-                        *ret_why = g_strdup_printf("The inbox %s cannot be watched: %s", f->config->inbox, g_strerror(-r));
-                }
-        }
+        if (r >= 0)
+                r = open_stores(f, ret_why);
         if (r < 0) {
+                if (!*ret_why)
+                        *ret_why = r == -EMFILE
+                                           ? explain_no_instance(f->config->inbox)
+                                           : g_strdup_printf("The inbox %s cannot be watched: %s", f->config->inbox, g_strerror(-r));
                 folder_close(f);
                 *ret_reason = r == -ENOSPC || r == -EDQUOT || r == -EROFS ? reason_from_errno(r) : REASON_UNREADABLE;
                 return r;
         }
+        f->suspects = suspects_open(f->outbox, f->config->inbox);
         f->arrivals = scan_new(f->inbox_fd, &arrival_hooks, f);
         f->backlog = scan_new(f->inbox_fd, &backlog_hooks, f);
         f->usable = true;
         f->watch_trouble_told = false;
+        f->stalls = 0;
+        f->stalled_until_usec = 0;
         folder_rescan(f);
         return 0;
+}
+
+void folder_set_config(struct folder *f, const struct folder_config *config, const char *basis)
+{
+        f->config = config;
+        f->basis = basis;
+        if (f->usable)
+                failures_set_basis(f->failures, basis);
 }
 
 void folder_rescan(struct folder *f)
@@ -322,17 +403,49 @@ static enum format same_format(enum format format)
         return FORMAT_JPEG;
 }
 
+/* The name of the thumbnail by @preset, owned; *@ret_spec gets the preset's with its format decided. */
+static char *output_name(const struct folder *f, const char *file, enum format original, const struct preset *preset,
+                         struct wire_spec *ret_spec)
+{
+        struct name_variant variant = { preset->name, NULL };
+
+        *ret_spec = preset->spec;
+        if (ret_spec->format == FORMAT_SAME)
+                ret_spec->format = same_format(original);
+        variant.extension = format_extension((enum format)ret_spec->format);
+        return name_expand(f->config->template, f->config->label, file, &variant, outbox_component_max(f->outbox));
+}
+
+int folder_open_outputs(struct folder *f, const char *file, const struct source *source, int *ret, unsigned room)
+{
+        g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        unsigned n = 0;
+
+        for (guint i = 0; i < f->config->presets->len; i++) {
+                struct wire_spec spec;
+                g_autofree char *name =
+                        output_name(f, file, source->format, (const struct preset *)f->config->presets->pdata[i], &spec);
+                int fd;
+
+                if (!g_hash_table_add(seen, g_path_get_dirname(name)))
+                        continue;
+                fd = n < room ? outbox_open_folder(f->outbox, name) : -E2BIG;
+                if (fd < 0) {
+                        while (n > 0)
+                                (void)fd_close(ret[--n]);
+                        return fd;
+                }
+                ret[n++] = fd;
+        }
+        return (int)n;
+}
+
 static void plan_one(struct folder *f, const char *file, const struct source *source, bool rewritten, const struct preset *preset,
                      struct record *record, struct folder_plan *plan)
 {
-        struct wire_spec spec = preset->spec;
-        struct name_variant variant = { preset->name, NULL };
-        g_autofree char *name = NULL;
+        struct wire_spec spec;
+        g_autofree char *name = output_name(f, file, source->format, preset, &spec);
 
-        if (spec.format == FORMAT_SAME)
-                spec.format = same_format(source->format);
-        variant.extension = format_extension((enum format)spec.format);
-        name = name_expand(f->config->template, f->config->label, file, &variant, outbox_component_max(f->outbox));
         (void)g_strlcpy(record->preset, preset->fingerprint, sizeof record->preset);
         switch (outbox_look(f->outbox, name, record)) {
         case OUTBOX_FRESH:
@@ -372,7 +485,7 @@ bool folder_wants(struct folder *f, const char *file, int fd, const char *base)
         struct stat st;
         bool wanted;
 
-        if (f->config->wants_same) /* its name depends on its content: only a real look tells */
+        if (f->config->wants_same || f->config->originals != ORIGINAL_KEEP) /* only a real look tells what is to be done */
                 return true;
         if (fstatat(fd, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return false;

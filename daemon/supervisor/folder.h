@@ -5,9 +5,11 @@
  * files; never decides when one is made. */
 
 #include "config.h"
+#include "failures.h"
 #include "intake.h"
 #include "job.h"
 #include "outbox.h"
+#include "suspects.h"
 
 #include <systemd/sd-event.h>
 
@@ -20,12 +22,15 @@ struct folder_hooks {
         void (*file)(struct folder *folder, const char *file, enum folder_found how, void *userdata);
         /* Nothing but a regular file: @type as in readdir(3). */
         void (*odd)(struct folder *folder, const char *file, unsigned char type, void *userdata);
+        /* An operator asks for another try of @file, which lies in the inbox, or (@source is not NULL) among the failures. */
+        void (*retry)(struct folder *folder, const char *file, const struct source *source, void *userdata);
         /* The inbox is gone: close the folder, try later.  @folder is still whole. */
         void (*lost)(struct folder *folder, const char *why, void *userdata);
 };
 
 struct folder {
         const struct folder_config *config; /* borrowed; another one after a reload */
+        const char *basis;
         const struct folder_hooks *hooks;
         void *userdata;
         sd_event *event; /* borrowed */
@@ -34,14 +39,28 @@ struct folder {
         bool leases; /* the inbox's file system gives leases that can be believed */
         struct outbox *outbox;
         struct intake *intake;
+        struct failures *failures;
+        struct suspects *suspects;
+        int processed_fd;      /* -1 without one */
         struct scan *arrivals; /* directories that have just appeared */
         struct scan *backlog;  /* everything */
         bool watch_trouble_told;
-        char *paused;   /* why it is not usable, or NULL */
-        uint64_t found; /* files that the present scan has looked at */
+        enum reason taking_told; /* why originals cannot be taken away, as the journal knows */
+        char *stalled;           /* why nothing can be written there now, or NULL */
+        enum reason stalled_reason;
+        uint64_t stalled_until_usec; /* when to try again */
+        unsigned stalls;             /* in a row */
+        char *paused;                /* why it is not usable, or NULL */
+        uint64_t found;              /* files that the present scan has looked at */
 };
 
-struct folder *folder_new(sd_event *event, const struct folder_config *config, const struct folder_hooks *hooks, void *userdata);
+/* @basis: see failures_new(); borrowed, as the configuration is. */
+struct folder *folder_new(sd_event *event, const struct folder_config *config, const char *basis, const struct folder_hooks *hooks,
+                          void *userdata);
+
+/* Another configuration of the same folder is in force. */
+void folder_set_config(struct folder *folder, const struct folder_config *config, const char *basis);
+
 void folder_free(struct folder *folder);
 
 /* Open it, lock its outbox (or share the one of @sharing, which may be NULL) and start watching.  Returns 0 and begins a scan, or a
@@ -65,6 +84,10 @@ bool folder_has_arrivals(const struct folder *folder);
 
 /* Whether the folder leaves @file alone: hidden, partial, system or configured names in any of its parts. */
 bool folder_ignores(const struct folder *folder, const char *file);
+
+/* The folders in which thumbnails of @file stand, open for fsync(2): at most @room, each once, into @ret.  Returns their number, or a
+ * negative errno with nothing opened. */
+int folder_open_outputs(struct folder *folder, const char *file, const struct source *source, int *ret, unsigned room);
 
 struct folder_plan {
         unsigned n_outputs; /* to make: owned array for the job */

@@ -63,7 +63,12 @@ static void on_lost(struct folder *folder, const char *why, void *userdata)
                      REASON_VANISHED);
 }
 
-static const struct folder_hooks hooks = { on_file, on_odd, on_lost };
+static void on_retry_wanted(struct folder *folder, const char *file, const struct source *source, void *userdata)
+{
+        work_try_again(((struct folders *)userdata)->work, folder, file, source);
+}
+
+static const struct folder_hooks hooks = { on_file, on_odd, on_retry_wanted, on_lost };
 
 /* ---- opening */
 
@@ -136,7 +141,8 @@ static struct folder *take_running(GPtrArray *from, const struct folder_config *
                 struct folder *f = nth(from, i);
 
                 if (strcmp(f->config->inbox, config->inbox) == 0 && strcmp(f->config->outbox, config->outbox) == 0 &&
-                    f->config->recursive == config->recursive) {
+                    f->config->recursive == config->recursive && g_strcmp0(f->config->failed, config->failed) == 0 &&
+                    g_strcmp0(f->config->processed, config->processed) == 0) {
                         (void)g_ptr_array_steal_index(from, i);
                         return f;
                 }
@@ -162,8 +168,8 @@ void folders_apply(struct folders *s, const struct config *config, uint64_t lock
                 struct folder *f = take_running(before, c);
 
                 if (!f)
-                        f = folder_new(s->event, c, &hooks, s);
-                f->config = c;
+                        f = folder_new(s->event, c, config->basis, &hooks, s);
+                folder_set_config(f, c, config->basis);
                 g_ptr_array_add(s->all, f);
         }
         for (guint i = 0; i < before->len; i++) /* first, since one of the others may take over its outbox */
@@ -180,7 +186,11 @@ void folders_apply(struct folders *s, const struct config *config, uint64_t lock
 
 unsigned folders_usable(const struct folders *s)
 {
-        return s->all->len - folders_paused(s, NULL);
+        unsigned n = 0;
+
+        for (guint i = 0; i < s->all->len; i++)
+                n += nth(s->all, i)->usable;
+        return n;
 }
 
 unsigned folders_paused(const struct folders *s, const char **ret_why)
@@ -188,11 +198,13 @@ unsigned folders_paused(const struct folders *s, const char **ret_why)
         unsigned n = 0;
 
         for (guint i = 0; i < s->all->len; i++) {
-                if (nth(s->all, i)->usable)
+                const struct folder *f = nth(s->all, i);
+
+                if (f->usable && !f->stalled)
                         continue;
                 n++;
                 if (ret_why)
-                        *ret_why = nth(s->all, i)->paused;
+                        *ret_why = f->usable ? f->stalled : f->paused;
         }
         return n;
 }

@@ -39,7 +39,7 @@ enum job_input {
         _JOB_INPUT_MAX,
 };
 
-enum job_lane { LANE_FRESH, LANE_BACKLOG, LANE_ALONE, _LANE_MAX };
+enum job_lane { LANE_FRESH, LANE_BACKLOG, LANE_ALONE, LANE_SUSPECT, _LANE_MAX };
 
 struct job_output {
         char *name; /* relative to the outbox */
@@ -76,6 +76,9 @@ struct job {
         bool abandoned;         /* its folder was closed meanwhile: throw the result away */
         uint64_t changed_usec;  /* the last change that was seen */
         uint64_t complete_usec; /* when it was found complete */
+        bool asked;             /* somebody wants it tried, whatever is known of it: it arrived, or its reason file went */
+        bool abandoning;        /* it failed, and is set apart when it has not changed by due_usec */
+        uint64_t abandon_usec;  /* that time */
         enum reason told;       /* the waiting reason that the journal knows already */
 
         /* The work. */

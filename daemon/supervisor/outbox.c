@@ -4,6 +4,7 @@
 #include "outbox.h"
 
 #include "base.h"
+#include "path.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -76,7 +78,7 @@ static int lock_root(int fd, uint64_t wait_usec)
 /* Remove what a crash left under temporary names. */
 static void sweep(int root_fd)
 {
-        _cleanup_(fd_closep) int fd = source_openat(root_fd, TEMPORARY_FOLDER, O_RDONLY | O_DIRECTORY, 0);
+        _cleanup_(fd_closep) int fd = path_openat(root_fd, TEMPORARY_FOLDER, O_RDONLY | O_DIRECTORY, 0);
         _cleanup_(dir_closep) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
         struct dirent *entry;
 
@@ -173,28 +175,6 @@ size_t outbox_component_max(const struct outbox *outbox)
         return outbox->component_max;
 }
 
-/* Make every folder of @path, not below a symbolic link.  Returns 0 or a negative errno. */
-static int make_folders(int root_fd, const char *path, mode_t mode)
-{
-        _cleanup_(fd_closep) int at = fcntl(root_fd, F_DUPFD_CLOEXEC, 0);
-        g_auto(GStrv) parts = g_strsplit(path, "/", -1);
-
-        if (at < 0)
-                return neg_errno();
-        for (char **part = parts; *part; part++) {
-                int next;
-
-                if (mkdirat(at, *part, mode) < 0 && errno != EEXIST)
-                        return neg_errno();
-                next = openat(at, *part, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-                if (next < 0)
-                        return neg_errno();
-                (void)fd_close(at);
-                at = next;
-        }
-        return 0;
-}
-
 /* A descriptor, owned by @o, of the folder that holds @name; *@ret_base is set to @name's last component.  A folder that was replaced
  * meanwhile is opened again. */
 static int enter_folder(struct outbox *o, const char *name, bool make, const char **ret_base)
@@ -209,13 +189,13 @@ static int enter_folder(struct outbox *o, const char *name, bool make, const cha
                 return o->root_fd;
         if (o->folder && strcmp(o->folder, folder) == 0 && fstat(o->folder_fd, &st) == 0 && st.st_nlink > 0)
                 return o->folder_fd;
-        fd = source_openat(o->root_fd, folder, O_PATH | O_DIRECTORY, 0);
+        fd = path_openat(o->root_fd, folder, O_PATH | O_DIRECTORY, 0);
         if (fd == -ENOENT && make) {
-                int r = make_folders(o->root_fd, folder, 0777);
+                int r = path_make_folders(o->root_fd, folder, 0777);
 
                 if (r < 0)
                         return r;
-                fd = source_openat(o->root_fd, folder, O_PATH | O_DIRECTORY, 0);
+                fd = path_openat(o->root_fd, folder, O_PATH | O_DIRECTORY, 0);
         }
         if (fd < 0)
                 return fd;
@@ -287,7 +267,7 @@ static void temporary_name(struct outbox *o, char *ret, size_t size)
 
 static int make_temporary_folder(struct outbox *o)
 {
-        return make_folders(o->root_fd, TEMPORARY_FOLDER, 0750);
+        return path_make_folders(o->root_fd, TEMPORARY_FOLDER, 0750);
 }
 
 int outbox_create(struct outbox *o, const char *name, mode_t mode, gid_t gid)
@@ -424,9 +404,27 @@ int outbox_publish(struct outbox *o, int fd, const char *name, const struct reco
         return 0;
 }
 
+uint64_t outbox_free_bytes(const struct outbox *o)
+{
+        struct statvfs fs;
+
+        return fstatvfs(o->root_fd, &fs) < 0 ? UINT64_MAX : (uint64_t)fs.f_bavail * fs.f_frsize;
+}
+
+int outbox_open_folder(struct outbox *o, const char *name)
+{
+        const char *base;
+        int folder = enter_folder(o, name, false, &base), fd;
+
+        if (folder < 0)
+                return folder;
+        fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return fd < 0 ? neg_errno() : fd;
+}
+
 char *outbox_read(struct outbox *o, const char *name)
 {
-        _cleanup_(fd_closep) int fd = source_openat(o->root_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+        _cleanup_(fd_closep) int fd = path_openat(o->root_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
         g_autofree char *proc = NULL;
         char *text = NULL;
 
@@ -460,7 +458,7 @@ int outbox_write(struct outbox *o, const char *name, const char *text)
 
 int outbox_restamp(struct outbox *o, const char *name, const struct record *record)
 {
-        _cleanup_(fd_closep) int fd = source_openat(o->root_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+        _cleanup_(fd_closep) int fd = path_openat(o->root_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 
         return fd < 0 ? fd : outbox_stamp(o, fd, record);
 }

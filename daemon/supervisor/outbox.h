@@ -33,6 +33,12 @@ int outbox_root_fd(const struct outbox *outbox);
 /* Whether thumbnails there can carry a record. */
 bool outbox_keeps_records(const struct outbox *outbox);
 
+/* Bytes that may still be written there, as df(1) shows them to a user; UINT64_MAX when that cannot be known. */
+uint64_t outbox_free_bytes(const struct outbox *outbox);
+
+/* The folder of @name, open for fsync(2).  Returns an owned descriptor or a negative errno. */
+int outbox_open_folder(struct outbox *outbox, const char *name);
+
 /* A file of our own state: its content, owned, or NULL if it cannot be read; and replacing it in one step (not durably: losing it
  * costs work, never files).  Returns 0 or a negative errno. */
 char *outbox_read(struct outbox *outbox, const char *name);

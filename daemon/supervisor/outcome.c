@@ -4,7 +4,12 @@
 #include "outcome.h"
 
 #include "log.h"
+#include "taking.h"
 
+#include <time.h>
+
+#define STALL_MIN_USEC  UINT64_C(250000)
+#define STALL_MAX_USEC  UINT64_C(30000000)
 #define ONCE_RETRY_USEC UINT64_C(5000000)
 #define ONCE_WAIT_USEC  UINT64_C(30000000)
 
@@ -34,24 +39,83 @@ void outcome_finish(struct work *w, struct job *job)
         job = queue_add(w->queue, folder, file, LANE_FRESH);
         if (!job)
                 return;
-        job->rewritten = rewritten;
+        job->rewritten = job->asked = rewritten;
         job->changed_usec = work_now_usec(w);
+}
+
+/* What may be an interrupted upload: it gets time to be resumed before it is set apart. */
+static bool may_be_resumed(enum reason reason)
+{
+        return reason == REASON_TRUNCATED || reason == REASON_CORRUPT || reason == REASON_EMPTY;
+}
+
+bool outcome_await_abandonment(struct work *w, struct job *job, enum reason reason, int64_t since)
+{
+        int64_t left = since + job->folder->config->abandon_seconds - (int64_t)time(NULL);
+
+        if (failures_apart_fd(job->folder->failures) < 0 || !may_be_resumed(reason) || left <= 0 || w->once)
+                return false;
+        outcome_drop_work(job);
+        job->abandoning = true;
+        job->abandon_usec = work_now_usec(w) + (uint64_t)left * 1000000;
+        job_step(job, JOB_AGAIN);
+        queue_wait(w->queue, job, job->abandon_usec);
+        return true;
 }
 
 void outcome_fail(struct work *w, struct job *job, enum reason reason, const char *text)
 {
         const char *inbox = job->folder->config->inbox;
+        int64_t since = time(NULL);
+        int r;
 
-        job_step(job, JOB_REFUSE);
         w->status.failed++;
         status_ended(&w->status, work_now_usec(w));
-        log_event(EV_FAILED,
-                  FIELDS(F_STR(FILE, job->file), F_STR(INBOX, inbox), F_STR(REASON, reason_token(reason)),
-                         F_NUM(BYTES, job->source.size), F_NUM(OWNER, job->source.owner), F_NUM(ATTEMPT, job->attempt + 1),
-                         F_STR(DETAIL, text && *text ? text : NULL)),
-                  "No thumbnail of %s: %s%s%s. %s", job->file, reason_token(reason), text && *text ? ", " : "", text ? text : "",
-                  reason_remedy(reason));
+        if (!job->seen || failures_find(job->folder->failures, job->file, &job->source, &since) != reason) {
+                log_event(EV_FAILED,
+                          FIELDS(F_STR(FILE, job->file), F_STR(INBOX, inbox), F_STR(REASON, reason_token(reason)),
+                                 F_NUM(BYTES, job->source.size), F_NUM(OWNER, job->source.owner), F_NUM(ATTEMPT, job->attempt + 1),
+                                 F_STR(DETAIL, text && *text ? text : NULL)),
+                          "No thumbnail of %s: %s%s%s. %s", job->file, reason_token(reason), text && *text ? ", " : "",
+                          text ? text : "", reason_remedy(reason));
+                since = time(NULL);
+                r = job->seen ? failures_note(job->folder->failures, job->file, &job->source, reason, text) : 0;
+                if (r < 0) /* it is tried again at the next scan then */
+                        log_event(EV_TROUBLE, FIELDS(F_STR(FILE, job->file), F_STR(INBOX, inbox)),
+                                  "The reason for %s cannot be noted: %s", job->file, g_strerror(-r));
+        }
+        suspects_clear(job->folder->suspects, job->file);
+        if (outcome_await_abandonment(w, job, reason, since))
+                return;
+        if (job->seen)
+                taking_failed(w, job->folder, job->file, &job->source);
+        job_step(job, JOB_REFUSE);
         outcome_finish(w, job);
+}
+
+void outcome_stall(struct work *w, struct job *job, enum reason reason, const char *text)
+{
+        struct folder *f = job->folder;
+        const uint64_t now = work_now_usec(w);
+
+        if (w->once) {
+                outcome_again(w, job, reason, text);
+                return;
+        }
+        if (now >= f->stalled_until_usec) { /* not one of several that were in work together */
+                f->stalled_until_usec = now + MIN(STALL_MIN_USEC << MIN(f->stalls, 8U), STALL_MAX_USEC);
+                f->stalls++;
+        }
+        if (!f->stalled || f->stalled_reason != reason)
+                log_event(EV_PAUSED,
+                          FIELDS(F_STR(INBOX, f->config->inbox), F_STR(REASON, reason_token(reason)), F_STR(FILE, job->file)),
+                          "%s is paused: %s, %s. %s", f->config->inbox, reason_token(reason), text, reason_remedy(reason));
+        g_free(f->stalled);
+        f->stalled = g_strdup_printf("%s: %s, %s", f->config->outbox, reason_token(reason), text);
+        f->stalled_reason = reason;
+        outcome_drop_work(job);
+        job_step(job, JOB_AGAIN);
+        queue_wait(w->queue, job, f->stalled_until_usec);
 }
 
 void outcome_skip(struct work *w, struct job *job, enum reason reason, const char *why)

@@ -12,6 +12,13 @@ void outcome_finish(struct work *work, struct job *job);
 /* A permanent failure; @text says more than @reason and may be NULL. */
 void outcome_fail(struct work *work, struct job *job, enum reason reason, const char *text);
 
+/* If @job, which failed for @reason at @since (seconds since the epoch), may be an interrupted upload: let it wait for its resumption
+ * before it is set apart.  Returns whether it waits now. */
+bool outcome_await_abandonment(struct work *work, struct job *job, enum reason reason, int64_t since);
+
+/* Nothing can be written to the outbox now, whatever the picture: the folder pauses, says so once, and tries again by itself. */
+void outcome_stall(struct work *work, struct job *job, enum reason reason, const char *text);
+
 /* None of our business. */
 void outcome_skip(struct work *work, struct job *job, enum reason reason, const char *why);
 

@@ -114,6 +114,8 @@ struct job *queue_take(struct queue *queue, unsigned busy)
                    (!g_queue_is_empty(queue->lanes + LANE_BACKLOG) && ++queue->turn % 4 == 0)) {
                 lane = LANE_BACKLOG;
         }
+        if (busy == 0 && queue_ready_count(queue) == queue->lanes[LANE_SUSPECT].length)
+                lane = LANE_SUSPECT;
         link = g_queue_pop_head_link(queue->lanes + lane);
         return link ? (struct job *)link->data : NULL;
 }
@@ -122,6 +124,12 @@ void queue_untake(struct queue *queue, struct job *job)
 {
         assert(job->state == JOB_QUEUED && !is_in_lane(queue, job));
         g_queue_push_head_link(queue->lanes + job->lane, &job->link);
+}
+
+void queue_unlane(struct queue *queue, struct job *job)
+{
+        assert(is_in_lane(queue, job));
+        g_queue_unlink(queue->lanes + job->lane, &job->link);
 }
 
 static gint compare_due(gconstpointer a, gconstpointer b, gpointer userdata)
@@ -181,7 +189,9 @@ unsigned queue_lane_count(const struct queue *queue, enum job_lane lane)
 
 bool queue_can_give(const struct queue *queue, unsigned busy)
 {
-        return queue_ready_count(queue) > 0 && (busy == 0 || queue->lanes[LANE_ALONE].length == 0);
+        unsigned ordinary = queue->lanes[LANE_FRESH].length + queue->lanes[LANE_BACKLOG].length;
+
+        return busy == 0 ? queue_ready_count(queue) > 0 : ordinary > 0 && queue->lanes[LANE_ALONE].length == 0;
 }
 
 unsigned queue_ready_count(const struct queue *queue)

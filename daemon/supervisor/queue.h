@@ -28,11 +28,14 @@ struct job *queue_by_id(const struct queue *queue, uint64_t id);
 
 /* The next job to try, taken out of its lane but still owned by the queue; NULL if none.  New arrivals go before the backlog, but
  * every fourth turn is the backlog's.  A job of LANE_ALONE is given only when @busy is 0; while one is there, nothing else is given,
- * so that its turn comes. */
+ * so that its turn comes.  LANE_SUSPECT comes when there is nothing else at all, and then alone as well. */
 struct job *queue_take(struct queue *queue, unsigned busy);
 
 /* Put a taken job back in front of its lane, still QUEUED. */
 void queue_untake(struct queue *queue, struct job *job);
+
+/* Take @job, QUEUED, out of its lane, as queue_take() does for the next one. */
+void queue_unlane(struct queue *queue, struct job *job);
 
 /* @job, taken or finished with, waits: until @due_usec, or for an event if that is 0. */
 void queue_wait(struct queue *queue, struct job *job, uint64_t due_usec);

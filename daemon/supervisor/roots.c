@@ -58,12 +58,17 @@ static char *path_inside(const char *visible, int mount_id)
         return NULL;
 }
 
-/* Returns 0, or a negative errno if there is no such directory now. */
+/* Returns 0, or a negative errno if there is no such directory now.  One that will be made is placed by the folder above it. */
 static int place_init(struct place *p, const char *path)
 {
         _cleanup_(fd_closep) int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        g_autofree char *proc = NULL;
+        g_autofree char *proc = NULL, *above = NULL, *base = NULL;
 
+        if (fd < 0 && errno == ENOENT) {
+                above = g_path_get_dirname(path);
+                base = g_path_get_basename(path);
+                fd = open(above, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        }
         if (fd < 0)
                 return neg_errno();
         proc = g_strdup_printf("/proc/self/fd/%d", fd);
@@ -71,6 +76,13 @@ static int place_init(struct place *p, const char *path)
         if (!p->visible)
                 return -ENOENT;
         p->inside = path_inside(p->visible, mount_id_of(fd));
+        if (base) {
+                char *visible = g_build_filename(p->visible, base, NULL),
+                     *inside = p->inside ? g_strconcat(p->inside, "/", base, NULL) : NULL;
+
+                place_done(p);
+                *p = (struct place){ visible, inside };
+        }
         return 0;
 }
 
@@ -89,33 +101,63 @@ static bool place_holds(const struct place *outer, const struct place *inner)
         return path_holds(outer->visible, inner->visible) || path_holds(outer->inside, inner->inside);
 }
 
-static void check_pair(const struct config *config, const struct folder_config *a, const struct folder_config *b, GString *errors)
-{
-        __attribute__((cleanup(place_done))) struct place a_in = { 0 }, b_in = { 0 }, b_out = { 0 };
-        const char *file = config->path ? config->path : "command line";
+struct root {
+        const struct folder_config *folder;
+        const char *key, *path;
+        struct place place;
+};
 
-        if (place_init(&a_in, a->inbox) < 0)
+static void root_done(void *data)
+{
+        place_done(&((struct root *)data)->place);
+}
+
+static void add_root(GArray *roots, const struct folder_config *f, const char *key, const char *path)
+{
+        struct root root = { .folder = f, .key = key, .path = path };
+
+        if (path && place_init(&root.place, path) >= 0)
+                g_array_append_val(roots, root);
+        else
+                place_done(&root.place);
+}
+
+/* An outbox may lie below an inbox, which leaves it out, and be shared by folders whose names cannot meet. */
+static bool may_overlap(const struct root *outer, const struct root *inner)
+{
+        bool shared = strcmp(outer->key, "outbox") == 0 && strcmp(inner->key, "outbox") == 0 && strcmp(outer->path, inner->path) == 0;
+        bool same = place_holds(&inner->place, &outer->place);
+
+        return shared || (strcmp(outer->key, "inbox") == 0 && strcmp(inner->key, "outbox") == 0 && !same);
+}
+
+static void check_pair(const struct config *config, const struct root *outer, const struct root *inner, GString *errors)
+{
+        if (!place_holds(&outer->place, &inner->place) || may_overlap(outer, inner))
                 return;
-        if (place_init(&b_out, b->outbox) == 0) {
-                if (place_holds(&b_out, &a_in))
-                        g_string_append_printf(errors,
-                                               "%s:%u: the inbox %s lies in the outbox %s: thumbnails would be made of thumbnails\n",
-                                               file, a->line, a->inbox, b->outbox);
-        }
-        if (a == b || place_init(&b_in, b->inbox) < 0)
-                return;
-        if (place_holds(&b_in, &a_in))
-                g_string_append_printf(errors, "%s:%u: the inbox %s lies in the inbox %s, or is the same by another name\n", file,
-                                       a->line, a->inbox, b->inbox);
+        g_string_append_printf(errors, "%s:%u: the %s %s lies in the %s %s, or is the same by another name: they must be apart\n",
+                               config->path ? config->path : "command line", inner->folder->line, inner->key, inner->path, outer->key,
+                               outer->path);
 }
 
 int roots_check(const struct config *config, GString *errors)
 {
+        g_autoptr(GArray) roots = g_array_new(FALSE, FALSE, sizeof(struct root));
         gsize before = errors->len;
 
-        for (guint i = 0; i < config->folders->len; i++)
-                for (guint j = 0; j < config->folders->len; j++)
-                        check_pair(config, (const struct folder_config *)config->folders->pdata[i],
-                                   (const struct folder_config *)config->folders->pdata[j], errors);
+        g_array_set_clear_func(roots, root_done);
+        for (guint i = 0; i < config->folders->len; i++) {
+                const struct folder_config *f = (const struct folder_config *)config->folders->pdata[i];
+
+                add_root(roots, f, "inbox", f->inbox);
+                add_root(roots, f, "outbox", f->outbox);
+                add_root(roots, f, "failed", f->failed);
+                add_root(roots, f, "processed", f->processed);
+        }
+        for (guint i = 0; i < roots->len; i++)
+                for (guint j = 0; j < roots->len; j++)
+                        if (i != j)
+                                check_pair(config, &g_array_index(roots, struct root, i), &g_array_index(roots, struct root, j),
+                                           errors);
         return errors->len > before ? -EINVAL : 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* Whether inboxes and outboxes are apart from each other.  A directory is where its file system says it is: two names of one place by
+/* Whether inboxes, outboxes and the folders for originals are apart from each other.  A directory is where its file system says it is: two names of one place by
  * bind mount are one place. */
 
 #include "config.h"

@@ -4,6 +4,7 @@
 #include "scan.h"
 
 #include "base.h"
+#include "path.h"
 #include "source.h"
 
 #include <fcntl.h>
@@ -70,7 +71,7 @@ static void enter_next(struct scan *s)
 
         s->directory = (char *)g_queue_pop_head(&s->waiting);
         (void)g_hash_table_remove(s->known, s->directory);
-        fd = source_openat(s->root_fd, *s->directory ? s->directory : ".", O_RDONLY | O_DIRECTORY | O_NONBLOCK, 0);
+        fd = path_openat(s->root_fd, *s->directory ? s->directory : ".", O_RDONLY | O_DIRECTORY | O_NONBLOCK, 0);
         if (fd < 0)
                 s->hooks->trouble(s->directory, fd, s->userdata);
         else if (s->hooks->enter(s->directory, fd, s->userdata))

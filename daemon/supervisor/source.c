@@ -4,30 +4,16 @@
 #include "source.h"
 
 #include "base.h"
+#include "path.h"
 
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <linux/openat2.h>
 #include <stdio.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 
 #ifndef XFS_SUPER_MAGIC
 #define XFS_SUPER_MAGIC 0x58465342
 #endif
-
-int source_openat(int root_fd, const char *path, int flags, mode_t mode)
-{
-        const struct open_how how = { .flags = (uint64_t)(unsigned)flags | O_CLOEXEC,
-                                      .mode = mode,
-                                      .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
-        long fd;
-
-        do /* -EAGAIN: a rename somewhere else raced with the walk, openat2(2) asks to try again */
-                fd = syscall(SYS_openat2, root_fd, path, &how, sizeof how);
-        while (fd < 0 && (errno == EINTR || (errno == EAGAIN && (flags & O_PATH))));
-        return fd < 0 ? neg_errno() : (int)fd;
-}
 
 int64_t source_mtime_nsec(const struct stat *st)
 {
@@ -82,7 +68,7 @@ static int look_at_ends(int fd, struct source *s)
 
 int source_open(int root_fd, const char *file, bool leases, struct source *ret, int *ret_fd)
 {
-        _cleanup_(fd_closep) int path_fd = source_openat(root_fd, file, O_PATH | O_NOFOLLOW, 0), fd = -1;
+        _cleanup_(fd_closep) int path_fd = path_openat(root_fd, file, O_PATH | O_NOFOLLOW, 0), fd = -1;
         char path[sizeof "/proc/self/fd/" + 10];
         struct source s = { 0 };
         struct stat st;
@@ -115,7 +101,7 @@ int source_open(int root_fd, const char *file, bool leases, struct source *ret, 
 
 int source_unchanged(int root_fd, const char *file, int fd, const struct source *source)
 {
-        _cleanup_(fd_closep) int path_fd = source_openat(root_fd, file, O_PATH | O_NOFOLLOW, 0);
+        _cleanup_(fd_closep) int path_fd = path_openat(root_fd, file, O_PATH | O_NOFOLLOW, 0);
         struct stat now, open_now;
 
         if (path_fd < 0)

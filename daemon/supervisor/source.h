@@ -41,6 +41,3 @@ int source_unchanged(int root_fd, const char *file, int fd, const struct source 
 bool source_leases_mean_it(int fd);
 
 int64_t source_mtime_nsec(const struct stat *st);
-
-/* openat2(2) below @root_fd that follows no symbolic link and never leaves it. */
-int source_openat(int root_fd, const char *path, int flags, mode_t mode);

@@ -6,6 +6,7 @@
 #include "base.h"
 #include "log.h"
 #include "outcome.h"
+#include "taking.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -16,6 +17,7 @@
 #define LIGHT_GRANT_MAX_BYTES (512 * MIB)
 #define ATTEMPTS_MAX          2U                 /* deaths of a worker that a picture may cause */
 #define NO_MTIME_SETTLE_USEC  UINT64_C(60000000) /* an interrupted rsync --partial leaves mtime 0 */
+#define TAKING_MAX            256U
 #define TELL_WAITING_USEC     UINT64_C(1000000)
 #define LINK_CHECK_USEC       UINT64_C(5000000)
 
@@ -66,7 +68,20 @@ void work_file(struct work *w, struct folder *folder, const char *file, enum fol
                 }
                 reopen(w, job);
         }
+        if (live && rewritten) {
+                job->asked = true;
+                job->abandoning = false;
+                suspects_clear(folder->suspects, file);
+        }
         job->rewritten |= rewritten;
+}
+
+void work_try_again(struct work *w, struct folder *folder, const char *file, const struct source *source)
+{
+        if (source)
+                taking_back(w, folder, file, source); /* the inbox tells of its arrival */
+        else
+                work_file(w, folder, file, FOUND_CLOSED);
 }
 
 void work_odd(struct work *w, struct folder *folder, const char *file, unsigned char type)
@@ -156,6 +171,46 @@ static bool examine(struct work *w, struct job *job)
         return true;
 }
 
+/* What is known of the file from earlier.  Returns whether the job goes on. */
+static bool recall(struct work *w, struct job *job)
+{
+        struct folder *f = job->folder;
+        unsigned deaths = 0;
+        enum reason reason;
+        int64_t since;
+
+        if (job->abandoning) {
+                if (work_now_usec(w) < job->abandon_usec) { /* only its mode or owner changed */
+                        job->input_fd = fd_close(job->input_fd);
+                        job_step(job, JOB_HOLD);
+                        queue_wait(w->queue, job, job->abandon_usec);
+                        return false;
+                }
+                taking_failed(w, f, job->file, &job->source);
+                job_step(job, JOB_REFUSE);
+                outcome_finish(w, job);
+                return false;
+        }
+        reason = job->asked ? REASON_NONE : failures_find(f->failures, job->file, &job->source, &since);
+        if (reason != REASON_NONE && failures_apart_fd(f->failures) < 0) {
+                w->status.failed += w->once; /* "now or earlier" */
+                job_step(job, JOB_REFUSE);
+                outcome_finish(w, job);
+                return false;
+        }
+        if (reason != REASON_NONE && outcome_await_abandonment(w, job, reason, since))
+                return false;
+        if (job->lane == LANE_SUSPECT || !suspects_has(f->suspects, job->file, &deaths))
+                return true;
+        if (deaths >= SUSPECT_DEATHS_MAX) {
+                outcome_fail(w, job, REASON_CRASHED, "the whole service died three times while this was the only picture in work");
+                return false;
+        }
+        job->input_fd = fd_close(job->input_fd);
+        queue_ready(w->queue, job, LANE_SUSPECT);
+        return false;
+}
+
 /* What needs no worker to be refused.  Returns whether the job goes on. */
 static bool accept(struct work *w, struct job *job)
 {
@@ -198,6 +253,8 @@ static bool plan(struct work *w, struct job *job)
         }
         if (p.n_outputs > 0)
                 return true;
+        if (!p.taken)
+                taking_made(w, job->folder, job->file, &job->source);
         job_step(job, JOB_STORED);
         outcome_finish(w, job);
         return false;
@@ -225,6 +282,10 @@ static bool create_outputs(struct work *w, struct job *job)
 {
         const struct folder_config *c = job->folder->config;
 
+        if (outbox_free_bytes(job->folder->outbox) < (uint64_t)w->config->limits.free_mib * MIB) {
+                outcome_stall(w, job, REASON_NO_SPACE, "less is free than 'free_mib' in 'limits' leaves");
+                return false;
+        }
         for (unsigned i = 0; i < job->n_outputs; i++) {
                 int fd = outbox_create(job->folder->outbox, job->outputs[i].name, (mode_t)c->mode, c->gid);
 
@@ -233,7 +294,7 @@ static bool create_outputs(struct work *w, struct job *job)
                         g_autofree char *text = g_strdup_printf("%s cannot be created: %s", job->outputs[i].name, g_strerror(-fd));
 
                         if (reason_kind(reason) == REASON_IS_PASSING)
-                                outcome_again(w, job, reason, text);
+                                outcome_stall(w, job, reason, text);
                         else
                                 outcome_fail(w, job, reason, text);
                         return false;
@@ -279,12 +340,21 @@ static void submit(struct work *w, struct job *job)
                 return;
         }
         job->slot = slot;
+        w->exclusive = job->lane >= LANE_ALONE;
+        suspects_begin(job->folder->suspects, slot, job->file);
         job_step(job, JOB_START);
 }
 
 static void advance(struct work *w, struct job *job)
 {
-        if (!job->folder->usable || !examine(w, job) || !accept(w, job) || !plan(w, job) || !create_outputs(w, job))
+        const struct folder *f = job->folder;
+
+        if (f->stalled && work_now_usec(w) < f->stalled_until_usec) {
+                job_step(job, JOB_HOLD);
+                queue_wait(w->queue, job, f->stalled_until_usec);
+                return;
+        }
+        if (!examine(w, job) || !recall(w, job) || !accept(w, job) || !plan(w, job) || !create_outputs(w, job))
                 return;
         job->touched = job->touched_rewritten = false;
         submit(w, job);
@@ -292,7 +362,8 @@ static void advance(struct work *w, struct job *job)
 
 bool work_can_go_on(const struct work *w)
 {
-        return !w->draining && w->storing + pool_size(w->pool) < WIRE_UNSETTLED_MAX && pool_has_idle(w->pool);
+        return !w->draining && !w->exclusive && w->storing + pool_size(w->pool) < WIRE_UNSETTLED_MAX && w->taking < TAKING_MAX &&
+               pool_has_idle(w->pool);
 }
 
 void work_schedule(struct work *w)
@@ -387,7 +458,9 @@ static bool still_the_same(struct work *w, struct job *job)
 static void refuse(struct work *w, struct job *job, enum reason reason, const char *text)
 {
         settle(w, job, false);
-        if (reason_kind(reason) == REASON_IS_PASSING)
+        if (reason == REASON_NO_SPACE || reason == REASON_READ_ONLY)
+                outcome_stall(w, job, reason, text);
+        else if (reason_kind(reason) == REASON_IS_PASSING)
                 outcome_again(w, job, reason, text);
         else
                 outcome_fail(w, job, reason, text);
@@ -417,8 +490,12 @@ void work_reply(struct work *w, const struct wire_reply *reply, int slot)
         enum reason reason = (enum reason)reply->reason;
 
         assert(job && job->state == JOB_RUNNING && job->slot == slot);
-        job->made = (struct job_made){ reason == REASON_NONE, reply->render_usec, reply->width_px, reply->height_px, (enum format)reply->format };
+        job->made = (struct job_made){ reason == REASON_NONE, reply->render_usec, reply->width_px, reply->height_px,
+                                       (enum format)reply->format };
         job->worker_pid = pool_pid(w->pool, slot);
+        w->exclusive = false;
+        if (!job->abandoned)
+                suspects_end(job->folder->suspects, slot);
         if (job->abandoned) {
                 settle(w, job, false);
                 job_step(job, JOB_REFUSE);
@@ -448,6 +525,9 @@ void work_lost(struct work *w, uint64_t id, enum pool_loss loss, const char *how
 
         assert(job && job->state == JOB_RUNNING);
         job->attempt += loss != LOSS_OUTSIDE;
+        w->exclusive = false;
+        if (!job->abandoned)
+                suspects_end(job->folder->suspects, job->slot);
         if (job->abandoned) {
                 job_step(job, JOB_REFUSE);
                 outcome_finish(w, job);
@@ -467,6 +547,15 @@ void work_lost(struct work *w, uint64_t id, enum pool_loss loss, const char *how
 
 /* ---- publish */
 
+static void resume(struct folder *f)
+{
+        f->stalls = 0;
+        if (!f->stalled)
+                return;
+        log_event(EV_RESUMED, FIELDS(F_STR(INBOX, f->config->inbox)), "%s is served again", f->config->inbox);
+        g_clear_pointer(&f->stalled, g_free);
+}
+
 static void on_durable(void *ticket, int error, void *userdata)
 {
         struct work *w = (struct work *)userdata;
@@ -481,7 +570,7 @@ static void on_durable(void *ticket, int error, void *userdata)
                 return;
         }
         if (error < 0) {
-                refuse(w, job, reason_from_errno(error), g_strerror(-error));
+                refuse(w, job, outbox_reason(error), g_strerror(-error));
                 return;
         }
         if (!still_the_same(w, job))
@@ -499,6 +588,11 @@ static void on_durable(void *ticket, int error, void *userdata)
         settle(w, job, true);
         w->status.made++;
         status_ended(&w->status, work_now_usec(w));
+        resume(job->folder);
+        failures_clear(job->folder->failures, job->file);
+        suspects_clear(job->folder->suspects, job->file);
+        if (!job->touched)
+                taking_made(w, job->folder, job->file, &job->source);
         job_step(job, JOB_STORED);
         outcome_finish(w, job);
 }
@@ -507,13 +601,17 @@ static void on_durable(void *ticket, int error, void *userdata)
 
 int work_init(struct work *w, sd_event *event, const struct config *config, bool once)
 {
+        int r;
+
         *w = (struct work){ .event = event, .config = config, .once = once, .queue = queue_new() };
-        return disk_new(event, &w->disk);
+        r = disk_new(event, &w->disk);
+        return r < 0 ? r : disk_new(event, &w->mover);
 }
 
 void work_done(struct work *w)
 {
         g_clear_pointer(&w->disk, disk_free);
+        g_clear_pointer(&w->mover, disk_free);
         g_clear_pointer(&w->pool, pool_free);
         g_clear_pointer(&w->queue, queue_free);
 }
@@ -551,5 +649,5 @@ bool work_has_room(const struct work *w)
 
 bool work_is_quiet(const struct work *w)
 {
-        return w->storing == 0 && pool_busy(w->pool) == 0;
+        return w->storing == 0 && w->taking == 0 && pool_busy(w->pool) == 0;
 }

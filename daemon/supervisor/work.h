@@ -16,7 +16,10 @@ struct work {
         const struct config *config; /* borrowed; another one after a reload */
         struct queue *queue;
         struct pool *pool;
-        struct disk *disk;
+        struct disk *disk;  /* makes thumbnails durable */
+        struct disk *mover; /* takes originals away */
+        unsigned taking;    /* originals that are being taken away */
+        bool exclusive;     /* the job in work runs alone */
         struct status status;
         bool once;              /* --once: give up after a while instead of waiting for ever */
         bool draining;          /* hand nothing over any more */
@@ -31,6 +34,9 @@ void work_done(struct work *work);
 /* Hear of a file.  For struct folder_hooks. */
 void work_file(struct work *work, struct folder *folder, const char *file, enum folder_found how);
 void work_odd(struct work *work, struct folder *folder, const char *file, unsigned char type);
+
+/* An operator wants another try of @file, see struct folder_hooks. */
+void work_try_again(struct work *work, struct folder *folder, const char *file, const struct source *source);
 
 /* Hear of workers.  For struct pool_hooks. */
 void work_reply(struct work *work, const struct wire_reply *reply, int slot);

@@ -101,7 +101,8 @@ static void test_refusals(void)
 
 static void test_may_be(void)
 {
-        static const char *const templates[] = { NAME_TEMPLATE_DEFAULT, "{dir}/{preset}-{file}", "{preset}/{dir}/{file}.{ext}", "x{file}y{preset}z" };
+        static const char *const templates[] = { NAME_TEMPLATE_DEFAULT, "{dir}/{preset}-{file}", "{preset}/{dir}/{file}.{ext}",
+                                                 "x{file}y{preset}z" };
         static const char *const files[] = { "a.jpg", "d/e/f", "256" };
 
         for (size_t t = 0; t < G_N_ELEMENTS(templates); t++)

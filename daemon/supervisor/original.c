@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* System calls that take originals away.  Every step is one that can be the last: nothing is removed that is not elsewhere. */
+
+#include "original.h"
+
+#include "base.h"
+#include "path.h"
+
+#include <fcntl.h>
+#include <glib.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#define NUMBERS_MAX     10000U
+#define PROC_PATH_BYTES (sizeof "/proc/self/fd/" + 10)
+
+static bool is_expected(const struct stat *st, const struct source *expected)
+{
+        return S_ISREG(st->st_mode) && st->st_ino == expected->inode && (uint64_t)st->st_size == expected->size &&
+               source_mtime_nsec(st) == expected->mtime_nsec;
+}
+
+static int check(int dir_fd, const char *base, const struct source *expected)
+{
+        struct stat st;
+
+        if (fstatat(dir_fd, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return neg_errno();
+        return is_expected(&st, expected) ? 0 : -ESTALE;
+}
+
+/* rename without replacing, also where the file system cannot do it in one call: then by a second link. */
+static int rename_to_free(int from_fd, const char *from, int to_fd, const char *to)
+{
+        if (renameat2(from_fd, from, to_fd, to, RENAME_NOREPLACE) == 0)
+                return 0;
+        if (errno != EINVAL && errno != ENOSYS)
+                return neg_errno();
+        if (linkat(from_fd, from, to_fd, to, 0) < 0)
+                return neg_errno();
+        return unlinkat(from_fd, from, 0) < 0 ? neg_errno() : 0;
+}
+
+int original_recover(int dir_fd, const char *base)
+{
+        const char *own = base + strlen(ORIGINAL_ASIDE);
+
+        return *own ? rename_to_free(dir_fd, base, dir_fd, own) : -EINVAL;
+}
+
+/* Between a look at a file and its removal another version may take its name.  So it is set aside first, where nobody else takes it for
+ * anything, looked at there, and given back if it is not the one. */
+static int delete_version(int dir_fd, const char *base, const struct source *expected)
+{
+        char aside[NAME_MAX + 1];
+        int r = check(dir_fd, base, expected);
+
+        if (r < 0)
+                return r;
+        if (snprintf(aside, sizeof aside, ORIGINAL_ASIDE "%s", base) >= (int)sizeof aside)
+                (void)g_strlcpy(aside, base, sizeof aside); /* too long a name for that: the look just now must do */
+        else
+                r = rename_to_free(dir_fd, base, dir_fd, aside);
+        if (r >= 0)
+                r = check(dir_fd, aside, expected);
+        if (r == -ESTALE)
+                (void)original_recover(dir_fd, aside);
+        if (r < 0)
+                return r;
+        return unlinkat(dir_fd, aside, 0) < 0 ? neg_errno() : 0;
+}
+
+static int copy_data(int from, int to, uint64_t size)
+{
+        uint64_t done = 0;
+
+        while (done < size) {
+                ssize_t n = copy_file_range(from, NULL, to, NULL, size - done, 0);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0 && done == 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS))
+                        break;
+                if (n < 0)
+                        return neg_errno();
+                if (n == 0) /* it became shorter */
+                        return -ESTALE;
+                done += (uint64_t)n;
+        }
+        while (done < size) {
+                char buffer[65536];
+                ssize_t n = pread(from, buffer, sizeof buffer, (off_t)done), written = 0;
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return n < 0 ? neg_errno() : -ESTALE;
+                while (written < n) {
+                        ssize_t w = write(to, buffer + written, (size_t)(n - written));
+
+                        if (w < 0 && errno != EINTR)
+                                return neg_errno();
+                        written += MAX(w, 0);
+                }
+                done += (uint64_t)n;
+        }
+        return 0;
+}
+
+/* Owner, extended attributes and ACL as far as we may, mode and times in any case. */
+static int copy_attributes(int from, int to, const struct stat *st)
+{
+        const struct timespec times[2] = { st->st_atim, st->st_mtim };
+        g_autofree char *names = NULL;
+        ssize_t n = flistxattr(from, NULL, 0);
+
+        (void)!fchown(to, st->st_uid, st->st_gid);
+        if (n > 0) {
+                names = (char *)g_malloc0((gsize)n + 1);
+                n = flistxattr(from, names, (size_t)n);
+        }
+        for (const char *name = names; name && n > 0 && name < names + n; name += strlen(name) + 1) {
+                char value[65536];
+                ssize_t size = fgetxattr(from, name, value, sizeof value);
+
+                if (size >= 0)
+                        (void)fsetxattr(to, name, value, (size_t)size, 0);
+        }
+        if (fchmod(to, st->st_mode & 07777) < 0 || futimens(to, times) < 0)
+                return neg_errno();
+        return 0;
+}
+
+/* A durable copy without a name, or where that cannot be had under the hidden @ret_name ("" else), in @dir_fd. */
+static int copy_into(int from, const struct stat *st, int dir_fd, char ret_name[static NAME_MAX + 1])
+{
+        _cleanup_(fd_closep) int to = openat(dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        int r;
+
+        ret_name[0] = '\0';
+        if (to < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT)) {
+                (void)snprintf(ret_name, NAME_MAX + 1, ORIGINAL_ASIDE "%ld-%08x", (long)getpid(), g_random_int());
+                to = openat(dir_fd, ret_name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
+        }
+        if (to < 0)
+                return neg_errno();
+        r = copy_data(from, to, (uint64_t)st->st_size);
+        if (r >= 0)
+                r = copy_attributes(from, to, st);
+        if (r >= 0 && fsync(to) < 0)
+                r = neg_errno();
+        if (r < 0 && ret_name[0])
+                (void)unlinkat(dir_fd, ret_name, 0);
+        return r < 0 ? r : fd_steal(&to);
+}
+
+static int sync_directory(int dir_fd)
+{
+        _cleanup_(fd_closep) int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        return fd < 0 || fsync(fd) < 0 ? neg_errno() : 0;
+}
+
+/* Call @name_it with the first name for @file that is free.  Returns what it returns, and the name. */
+static int find_free_name(int to_fd, const char *file, int (*name_it)(int dir_fd, const char *base, void *userdata), void *userdata,
+                          char **ret_name)
+{
+        const char *base;
+        _cleanup_(fd_closep) int parent = path_open_parent(to_fd, file, true, &base);
+        int r = parent;
+
+        for (unsigned n = 1; parent >= 0 && n < NUMBERS_MAX; n++) {
+                g_autofree char *name = path_numbered(file, n);
+
+                r = name_it(parent, path_base(name), userdata);
+                if (r == -EEXIST)
+                        continue;
+                if (r >= 0)
+                        *ret_name = (char *)g_steal_pointer(&name);
+                break;
+        }
+        return r;
+}
+
+struct renaming {
+        int from_parent;
+        const char *base;
+};
+
+static int name_by_rename(int dir_fd, const char *base, void *userdata)
+{
+        const struct renaming *r = (const struct renaming *)userdata;
+
+        return rename_to_free(r->from_parent, r->base, dir_fd, base);
+}
+
+struct copying {
+        int from;
+        const struct stat *st;
+        int copy;
+        char temporary[NAME_MAX + 1];
+};
+
+static int name_by_copy(int dir_fd, const char *base, void *userdata)
+{
+        struct copying *c = (struct copying *)userdata;
+        char proc[PROC_PATH_BYTES];
+        int r;
+
+        if (c->copy < 0)
+                c->copy = copy_into(c->from, c->st, dir_fd, c->temporary);
+        if (c->copy < 0)
+                return c->copy;
+        if (c->temporary[0]) {
+                r = rename_to_free(dir_fd, c->temporary, dir_fd, base);
+                if (r < 0 && r != -EEXIST)
+                        (void)unlinkat(dir_fd, c->temporary, 0);
+                return r < 0 ? r : sync_directory(dir_fd);
+        }
+        (void)snprintf(proc, sizeof proc, "/proc/self/fd/%d", c->copy);
+        if (linkat(AT_FDCWD, proc, dir_fd, base, AT_SYMLINK_FOLLOW) < 0)
+                return neg_errno();
+        return sync_directory(dir_fd);
+}
+
+static int move_by_copy(int parent, const char *base, const char *file, const struct source *expected, int to_fd, char **ret_name)
+{
+        _cleanup_(fd_closep) int from = openat(parent, base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        struct copying c = { .from = from, .copy = -1 };
+        struct stat st;
+        int r;
+
+        if (from < 0 || fstat(from, &st) < 0)
+                return neg_errno();
+        if (!is_expected(&st, expected))
+                return -ESTALE;
+        c.st = &st;
+        r = find_free_name(to_fd, file, name_by_copy, &c, ret_name);
+        (void)fd_close(c.copy);
+        return r < 0 ? r : delete_version(parent, base, expected);
+}
+
+int original_move(int from_fd, const char *file, const struct source *expected, int to_fd, char **ret_name)
+{
+        const char *base;
+        _cleanup_(fd_closep) int parent = path_open_parent(from_fd, file, false, &base);
+        struct renaming renaming = { parent, base };
+        int r = parent < 0 ? parent : check(parent, base, expected);
+
+        if (r < 0)
+                return r;
+        r = find_free_name(to_fd, file, name_by_rename, &renaming, ret_name);
+        if (r == -EXDEV)
+                return move_by_copy(parent, base, file, expected, to_fd, ret_name);
+        if (r >= 0) { /* did another version come in between? */
+                const char *moved_base;
+                _cleanup_(fd_closep) int moved_parent = path_open_parent(to_fd, *ret_name, false, &moved_base);
+
+                r = moved_parent < 0 ? moved_parent : check(moved_parent, moved_base, expected);
+                if (r == -ESTALE && rename_to_free(moved_parent, moved_base, parent, base) == 0)
+                        g_clear_pointer(ret_name, g_free);
+                else
+                        r = 0;
+        }
+        return r;
+}
+
+int original_run(struct disk_task *task)
+{
+        struct original_task *t = (struct original_task *)task;
+        const char *base;
+        _cleanup_(fd_closep) int parent = -1;
+
+        for (unsigned i = 0; i < t->n_sync_fds; i++)
+                if (fsync(t->sync_fds[i]) < 0)
+                        return neg_errno();
+        if (t->fate == ORIGINAL_MOVE)
+                return original_move(t->from_fd, t->file, &t->expected, t->to_fd, &t->moved_to);
+        parent = path_open_parent(t->from_fd, t->file, false, &base);
+        return parent < 0 ? parent : delete_version(parent, base, &t->expected);
+}
+
+void original_task_free(struct original_task *task)
+{
+        if (!task)
+                return;
+        for (unsigned i = 0; i < task->n_sync_fds; i++)
+                (void)fd_close(task->sync_fds[i]);
+        g_free(task->file);
+        (void)fd_close(task->from_fd);
+        (void)fd_close(task->to_fd);
+        g_free(task->moved_to);
+        g_free(task);
+}

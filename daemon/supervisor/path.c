@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* openat2(2) and its use. */
+
+#include "path.h"
+
+#include "base.h"
+
+#include <fcntl.h>
+#include <glib.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+int path_openat(int root_fd, const char *path, int flags, mode_t mode)
+{
+        const struct open_how how = { .flags = (uint64_t)(unsigned)flags | O_CLOEXEC,
+                                      .mode = mode,
+                                      .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+        long fd;
+
+        do /* -EAGAIN: a rename somewhere else raced with the walk, openat2(2) asks to try again */
+                fd = syscall(SYS_openat2, root_fd, path, &how, sizeof how);
+        while (fd < 0 && (errno == EINTR || (errno == EAGAIN && (flags & O_PATH))));
+        return fd < 0 ? neg_errno() : (int)fd;
+}
+
+int path_make_folders(int root_fd, const char *path, mode_t mode)
+{
+        _cleanup_(fd_closep) int at = fcntl(root_fd, F_DUPFD_CLOEXEC, 0);
+        g_auto(GStrv) parts = g_strsplit(path, "/", -1);
+
+        if (at < 0)
+                return neg_errno();
+        for (char **part = parts; *part; part++) {
+                int next;
+
+                if (mkdirat(at, *part, mode) < 0 && errno != EEXIST)
+                        return neg_errno();
+                next = openat(at, *part, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (next < 0)
+                        return neg_errno();
+                (void)fd_close(at);
+                at = next;
+        }
+        return 0;
+}
+
+const char *path_base(const char *path)
+{
+        const char *slash = strrchr(path, '/');
+
+        return slash ? slash + 1 : path;
+}
+
+int path_open_parent(int root_fd, const char *path, bool make, const char **ret_base)
+{
+        const char *base = path_base(path);
+        g_autofree char *folder = base == path ? g_strdup(".") : g_strndup(path, (gsize)(base - path) - 1);
+        int fd = path_openat(root_fd, folder, O_PATH | O_DIRECTORY, 0), r;
+
+        if (fd == -ENOENT && make) {
+                r = path_make_folders(root_fd, folder, 0777);
+                fd = r < 0 ? r : path_openat(root_fd, folder, O_PATH | O_DIRECTORY, 0);
+        }
+        *ret_base = base;
+        return fd;
+}
+
+char *path_numbered(const char *path, unsigned n)
+{
+        const char *base = path_base(path), *dot = strrchr(base, '.');
+        size_t stem, folder = (size_t)(base - path);
+        g_autofree char *number = g_strdup_printf("~%u", n);
+
+        if (n == 1)
+                return g_strdup(path);
+        if (!dot || dot == base || strlen(dot) > 16)
+                dot = base + strlen(base);
+        stem = MIN((size_t)(dot - base), NAME_MAX - strlen(dot) - strlen(number));
+        while (stem > 0 && stem < (size_t)(dot - base) && ((unsigned char)base[stem] & 0xc0) == 0x80) /* not inside a character */
+                stem--;
+        return g_strdup_printf("%.*s%.*s%s%s", (int)folder, path, (int)stem, base, number, dot);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* Paths below a root that nobody but the daemon should be trusted with: no symbolic link is ever followed there. */
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* openat2(2) of @path below @root_fd that follows no symbolic link and never leaves it.  Returns an owned, close-on-exec descriptor or
+ * a negative errno. */
+int path_openat(int root_fd, const char *path, int flags, mode_t mode);
+
+/* Make every folder of @path below @root_fd.  Returns 0 or a negative errno. */
+int path_make_folders(int root_fd, const char *path, mode_t mode);
+
+/* The folder that holds @path, opened O_PATH, made if @make; *@ret_base points to @path's last component.  Returns an owned descriptor
+ * or a negative errno. */
+int path_open_parent(int root_fd, const char *path, bool make, const char **ret_base);
+
+/* The last component of @path. */
+const char *path_base(const char *path);
+
+/* @path with `~N` before its extension, as a name that is not taken; for @n of 1 @path itself.  Cut so that the last component fits in
+ * NAME_MAX.  Returns an owned string. */
+char *path_numbered(const char *path, unsigned n);

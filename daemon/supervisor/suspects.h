@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* Which files were in work when a supervisor died, so that a picture that takes the whole service down is caught, while innocent ones
+ * survive any number of kills: what was in flight is made last and one at a time, and set aside only after it was the single job in
+ * flight at three deaths in a row.
+ *
+ * The note is a small file that is mapped: writing it costs no system call, and it outlives any death of ours but the machine's, which
+ * says nothing about a picture. */
+
+#include "outbox.h"
+
+#define SUSPECT_DEATHS_MAX 3U
+
+struct suspects;
+
+/* Take over what the last supervisor of this folder left, and begin anew.  @label tells folders of a shared outbox apart.  Never
+ * fails: without a file nothing is noted. */
+struct suspects *suspects_open(struct outbox *outbox, const char *label);
+
+/* Nothing is in flight any more, whatever was noted; frees. */
+void suspects_close(struct suspects *suspects);
+
+/* @file is handed to the worker in @slot; that worker is done with it. */
+void suspects_begin(struct suspects *suspects, int slot, const char *file);
+void suspects_end(struct suspects *suspects, int slot);
+
+/* Whether @file was in flight when the last supervisor died, and *@ret_deaths times alone. */
+bool suspects_has(const struct suspects *suspects, const char *file, unsigned *ret_deaths);
+
+/* @file has come to an end, or is another version now. */
+void suspects_clear(struct suspects *suspects, const char *file);

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Builds tasks for the mover thread, and says what became of them. */
+
+#include "taking.h"
+
+#include "base.h"
+#include "log.h"
+
+#include <fcntl.h>
+
+#define NOT_REMOVABLE_USEC UINT64_C(300000000) /* what an administrator has to change is looked at again now and then */
+#define PASSING_USEC       UINT64_C(10000000)
+
+struct taking {
+        struct original_task original; /* first */
+        struct work *work;
+        struct folder *folder; /* may be closed meanwhile, never freed */
+        bool of_inbox;         /* it is taken out of the inbox, not given back */
+};
+
+/* Look at the file again at @delay_usec from now. */
+static void look_again(struct work *w, struct folder *folder, const char *file, uint64_t delay_usec)
+{
+        struct job *job =
+                folder->usable && !queue_find(w->queue, folder, file) ? queue_add(w->queue, folder, file, LANE_BACKLOG) : NULL;
+
+        if (!job) /* somebody does already, or a scan will */
+                return;
+        queue_unlane(w->queue, job);
+        job_step(job, JOB_HOLD);
+        queue_wait(w->queue, job, work_now_usec(w) + delay_usec);
+}
+
+static void tell(struct taking *t, int error)
+{
+        struct folder *f = t->folder;
+        bool forbidden = error == -EACCES || error == -EPERM || error == -EROFS;
+        enum reason reason = forbidden ? REASON_NOT_REMOVABLE : reason_from_errno(error);
+
+        if (t->of_inbox)
+                look_again(t->work, f, t->original.file, forbidden ? NOT_REMOVABLE_USEC : PASSING_USEC);
+        if (f->taking_told == reason) /* the same cause again is no news */
+                return;
+        f->taking_told = reason;
+        log_event(EV_WAITING,
+                  FIELDS(F_STR(FILE, t->original.file), F_STR(INBOX, f->config->inbox), F_STR(REASON, reason_token(reason))),
+                  "%s cannot be taken away (%s), and maybe others: its thumbnails stand. %s", t->original.file, g_strerror(-error),
+                  reason_remedy(reason));
+}
+
+static void on_taken(struct disk_task *task, int error)
+{
+        struct taking *t = (struct taking *)(void *)task;
+
+        t->work->taking--;
+        if (error >= 0)
+                t->folder->taking_told = REASON_NONE;
+        else if (error != -ENOENT && error != -ESTALE && t->folder->usable) /* gone, or replaced by what will be heard of */
+                tell(t, error);
+        original_task_free(&t->original);
+}
+
+static struct taking *taking_new(struct work *w, struct folder *folder, const char *file, const struct source *source, int from_fd,
+                                 int to_fd)
+{
+        struct taking *t = g_new0(struct taking, 1);
+
+        t->work = w;
+        t->folder = folder;
+        t->of_inbox = from_fd == folder->inbox_fd;
+        t->original.task = (struct disk_task){ .run = original_run, .done = on_taken };
+        t->original.fate = to_fd >= 0 ? ORIGINAL_MOVE : ORIGINAL_DELETE;
+        t->original.from_fd = fcntl(from_fd, F_DUPFD_CLOEXEC, 0);
+        t->original.to_fd = to_fd >= 0 ? fcntl(to_fd, F_DUPFD_CLOEXEC, 0) : -1;
+        t->original.file = g_strdup(file);
+        t->original.expected = *source;
+        return t;
+}
+
+static void submit(struct taking *t)
+{
+        t->work->taking++;
+        disk_submit(t->work->mover, &t->original.task);
+}
+
+void taking_made(struct work *w, struct folder *folder, const char *file, const struct source *source)
+{
+        struct taking *t;
+        int n;
+
+        /* Deleted is only what was read in full: of camera RAW that is a small part. */
+        if (folder->config->originals == ORIGINAL_KEEP ||
+            (folder->config->originals == ORIGINAL_DELETE && source->format == FORMAT_RAW))
+                return;
+        t = taking_new(w, folder, file, source, folder->inbox_fd,
+                       folder->config->originals == ORIGINAL_MOVE ? folder->processed_fd : -1);
+        n = folder_open_outputs(folder, file, source, t->original.sync_fds, G_N_ELEMENTS(t->original.sync_fds));
+        if (n < 0) { /* a thumbnail's folder went away meanwhile: it is not made after all */
+                look_again(w, folder, file, PASSING_USEC);
+                original_task_free(&t->original);
+                return;
+        }
+        t->original.n_sync_fds = (unsigned)n;
+        submit(t);
+}
+
+void taking_failed(struct work *w, struct folder *folder, const char *file, const struct source *source)
+{
+        if (failures_apart_fd(folder->failures) >= 0)
+                submit(taking_new(w, folder, file, source, folder->inbox_fd, failures_apart_fd(folder->failures)));
+}
+
+void taking_back(struct work *w, struct folder *folder, const char *file, const struct source *source)
+{
+        submit(taking_new(w, folder, file, source, failures_apart_fd(folder->failures), folder->inbox_fd));
+}
