@@ -88,7 +88,7 @@ static bool check_first_bytes(struct work *w, enum format format)
                 return false;
         if (bytes <= w->request->memory_bytes)
                 return true;
-        w->verdict->needs_bytes = bytes + FIXED_BYTES;
+        w->verdict->needs_bytes = bytes + bytes / 2 + 4 * FIXED_BYTES; /* a guess that saves asking twice */
         return verdict_fail(w->verdict, REASON_OUT_OF_MEMORY, "%ux%u pixels need at least %" PRIu64 " MiB, %" PRIu64 " MiB are granted", width,
                             height, bytes >> 20, w->request->memory_bytes >> 20);
 }

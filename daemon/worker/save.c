@@ -139,6 +139,35 @@ static int encode_vips(VipsImage *image, const struct wire_spec *s, gboolean str
         }
 }
 
+static uint32_t little(const uint8_t *b)
+{
+        return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+
+/* Take the EXIF out of a WebP that libvips 8.14 makes up and writes, although it was told to strip. */
+static void strip_webp(uint8_t *b, size_t *size)
+{
+        enum { HEAD = 12, CHUNK = 8, FLAG_EXIF = 0x08 };
+        size_t at = HEAD, end = HEAD;
+
+        while (*size - at >= CHUNK && at < *size) {
+                size_t n = CHUNK + (size_t)little(b + at + 4) + (little(b + at + 4) & 1);
+
+                if (n > *size - at)
+                        return; /* not as expected: leave it as it is */
+                if (memcmp(b + at, "VP8X", 4) == 0)
+                        b[at + CHUNK] &= (uint8_t)~FLAG_EXIF;
+                if (memcmp(b + at, "EXIF", 4) != 0) {
+                        memmove(b + end, b + at, n);
+                        end += n;
+                }
+                at += n;
+        }
+        *size = end;
+        for (unsigned i = 0; i < 4; i++)
+                b[4 + i] = (uint8_t)((end - CHUNK) >> 8 * i);
+}
+
 static uint8_t *encode_other(const struct pixels *px, const struct wire_spec *spec, const struct picture *p, const struct jpeg_extras *extras,
                              size_t *ret_size, struct verdict *v)
 {
@@ -159,6 +188,8 @@ static uint8_t *encode_other(const struct pixels *px, const struct wire_spec *sp
                 (void) verdict_fail_vips(v, false);
                 return NULL;
         }
+        if (spec->format == FORMAT_WEBP && !extras->exif)
+                strip_webp((uint8_t *)bytes, ret_size);
         return (uint8_t *)bytes;
 }
 

@@ -169,7 +169,7 @@ def test_animation(worker):
     assert [getattr(i, "n_frames", 1) for i in images] == [5, 5, 1, 1, 5]
     assert [i.size for i in images] == [(30, 20)] * 4 + [(15, 10)]
     for image in (images[0], images[1], images[4]):
-        assert image.info["loop"] == 3
+        assert image.info["loop"] == (3 if image.format == "GIF" else 4)  # GIF counts repetitions, WebP times
         for frame in range(5):
             image.seek(frame)
             image.load()
@@ -182,6 +182,15 @@ def test_frames_limit_counts_what_is_written(worker):
     assert worker.render(animation(), spec(format="gif"), frames_max=4).made
     assert worker.render(animation(), spec(format="jpeg", animation="all"), frames_max=4).made
     assert worker.render(animation(), spec(format="gif", animation="all"), pixels_max=60 * 40 * 4).reason == "too-large"
+
+
+@pytest.mark.parametrize("output", ["jpeg", "png", "webp", "avif", "jxl", "gif"])
+def test_nothing_is_left_when_stripped(worker, output):
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    for image in (quarters(), quarters(mode="RGBA")):
+        data = worker.render(encode(image, "PNG", exif=exif), spec(format=output)).bytes[0].lower()
+        assert not [mark for mark in (b"maker", b"exif", b"icc", b"xmp", b"libvips") if mark in data]
 
 
 @pytest.mark.parametrize("output", ["jpeg", "png", "webp"])
@@ -241,8 +250,7 @@ def test_predicted_memory_is_enough():
     big = Image.effect_noise((3000, 2000), 60).convert("RGB")
     with Worker() as w:
         for data in (encode(big, "JPEG", progressive=True), encode(big, "WEBP", method=0), encode(big, "TIFF"), encode(big, "PNG", compress_level=1)):
-            w.limit(1 << 20)
-            reply = w.render(data, spec(1024, 1024), spec(format="png"))
+            reply = w.render(data, spec(1024, 1024), spec(format="png"), memory_bytes=1 << 20)
             assert reply.reason == "out-of-memory" and reply.needs_bytes > 0
             w.limit(reply.needs_bytes)
             assert w.render(data, spec(1024, 1024), spec(format="png")).made
