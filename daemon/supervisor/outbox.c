@@ -408,7 +408,7 @@ uint64_t outbox_free_bytes(const struct outbox *o)
 {
         struct statvfs fs;
 
-        return fstatvfs(o->root_fd, &fs) < 0 ? UINT64_MAX : (uint64_t)fs.f_bavail * fs.f_frsize;
+        return fstatvfs(o->root_fd, &fs) < 0 || fs.f_blocks == 0 ? UINT64_MAX : (uint64_t)fs.f_bavail * fs.f_frsize;
 }
 
 int outbox_open_folder(struct outbox *o, const char *name)
