@@ -95,9 +95,9 @@ enum {
         PHOTOMETRIC_LINEAR_RAW = 34892,
 };
 
-/* Whether the first directory of a classic TIFF is a camera's.  Its entries are usually within the head (offset 8); where they are not,
- * this says no, and the worker, which has the whole file, finds out.  A directory that is itself a reduced picture (bit 0 of the subfile
- * type), names its camera and points to sub-directories is how NEF, ARW and their like begin; an edited TIFF begins with its picture. */
+/* Whether the first directory of a classic TIFF is a camera's.  Its entries are within the head (offset 8) in the files of every
+ * camera known; where they are not, this says no.  A directory that is itself a reduced picture (bit 0 of the subfile type), names its
+ * camera and points to sub-directories is how NEF, ARW and their like begin; an edited TIFF begins with its picture. */
 static bool is_camera_tiff(const struct head *h, bool big)
 {
         size_t ifd = number(h, 4, 4, big);

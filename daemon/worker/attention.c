@@ -80,8 +80,8 @@ static uint32_t slide(const double *sums, uint32_t n, uint32_t size)
         return best;
 }
 
-void attention_find(const uint8_t *pixels, uint32_t w, uint32_t h, unsigned bands, bool alpha, bool by_entropy, uint32_t box_w, uint32_t box_h,
-                    uint32_t *ret_x, uint32_t *ret_y)
+void attention_find(const uint8_t *pixels, uint32_t w, uint32_t h, unsigned bands, bool alpha, bool by_entropy, uint32_t box_w,
+                    uint32_t box_h, uint32_t *ret_x, uint32_t *ret_y)
 {
         const struct view v = { .pixels = pixels, .w = w, .h = h, .bands = bands, .colours = bands - alpha, .alpha = alpha };
         g_autofree double *columns = g_new0(double, w);

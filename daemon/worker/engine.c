@@ -18,8 +18,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
-#include <vips/vips.h>
 #include <vips/vector.h>
+#include <vips/vips.h>
 
 static uint64_t readable;
 
@@ -35,20 +35,20 @@ static void tame_process(void)
 {
         pthread_attr_t attributes;
 
-        (void) clearenv(); /* VIPS_*, MAGICK_*, LC_*, TMPDIR: nothing of it is meant for us */
-        (void) setenv("VIPS_DISC_THRESHOLD", "1000g", 1); /* in bytes decoded: never a temporary file */
-        (void) setenv("ORC_CODE", "backup", 1); /* liborc: no compiling at run time, whoever asks for it */
-        (void) setenv("OMP_NUM_THREADS", "1", 1);
-        (void) setenv("MAGICK_THREAD_LIMIT", "1", 1);
-        (void) setlocale(LC_ALL, "C");
-        tzset(); /* reads /etc/localtime */
-        (void) mallopt(M_ARENA_MAX, 1); /* an arena for each thread would reserve 64 MiB of address space */
-        (void) mallopt(M_MMAP_THRESHOLD, 1 << 20);
-        (void) mallopt(M_TRIM_THRESHOLD, 8 << 20); /* what one picture needed is given back before the next */
+        (void)clearenv();                                /* VIPS_*, MAGICK_*, LC_*, TMPDIR: nothing of it is meant for us */
+        (void)setenv("VIPS_DISC_THRESHOLD", "1000g", 1); /* in bytes decoded: never a temporary file */
+        (void)setenv("ORC_CODE", "backup", 1);           /* liborc: no compiling at run time, whoever asks for it */
+        (void)setenv("OMP_NUM_THREADS", "1", 1);
+        (void)setenv("MAGICK_THREAD_LIMIT", "1", 1);
+        (void)setlocale(LC_ALL, "C");
+        tzset();                       /* reads /etc/localtime */
+        (void)mallopt(M_ARENA_MAX, 1); /* an arena for each thread would reserve 64 MiB of address space */
+        (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
+        (void)mallopt(M_TRIM_THRESHOLD, 8 << 20); /* what one picture needed is given back before the next */
         if (pthread_attr_init(&attributes) == 0) {
-                (void) pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
-                (void) pthread_setattr_default_np(&attributes);
-                (void) pthread_attr_destroy(&attributes);
+                (void)pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
+                (void)pthread_setattr_default_np(&attributes);
+                (void)pthread_attr_destroy(&attributes);
         }
 }
 
@@ -108,8 +108,9 @@ static void unprepare(void)
 
 static struct wire_spec probe_spec(enum format format)
 {
-        return (struct wire_spec){ .width_px = 8, .height_px = 8, .format = format, .quality = 80, .effort = 0, .strip = 1,
-                                   .profile = PROFILE_SRGB };
+        return (struct wire_spec){
+                .width_px = 8, .height_px = 8, .format = format, .quality = 80, .effort = 0, .strip = 1, .profile = PROFILE_SRGB
+        };
 }
 
 /* Whether @in_fd can be rendered to @out_fd, which is empty, as @output. */
@@ -206,7 +207,7 @@ static void warm_up_magick(void)
                 if (!loader_exists(firsts[i].format))
                         continue;
                 loader_allow(firsts[i].format, true);
-                (void) vips_magickload_buffer((void *)(uintptr_t)firsts[i].bytes, firsts[i].size, &image, NULL);
+                (void)vips_magickload_buffer((void *)(uintptr_t)firsts[i].bytes, firsts[i].size, &image, NULL);
                 loader_allow(firsts[i].format, false);
         }
         verdict_clear_complaints();
@@ -230,8 +231,8 @@ int render_probe(struct wire_hello *ret)
         try_formats(ret);
         readable = ret->readable;
         verdict_clear_complaints();
-        (void) snprintf(ret->engine, sizeof ret->engine, "libvips %d.%d.%d", vips_version(0), vips_version(1), vips_version(2));
-        (void) malloc_trim(0);
+        (void)snprintf(ret->engine, sizeof ret->engine, "libvips %d.%d.%d", vips_version(0), vips_version(1), vips_version(2));
+        (void)malloc_trim(0);
         ret->address_space_bytes = address_space();
         unprepare();
         return ret->writable >> FORMAT_JPEG & ret->readable >> FORMAT_JPEG & 1 ? 0 : -ELIBBAD;

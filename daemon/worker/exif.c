@@ -39,11 +39,14 @@ unsigned tiff_entries(const struct tiff *t, size_t ifd)
 struct tiff_entry tiff_entry_at(const struct tiff *t, size_t ifd, unsigned i)
 {
         size_t at = ifd + 2 + (size_t)i * ENTRY_BYTES;
-        struct tiff_entry e = { .tag = (uint16_t)tiff_number(t, at, 2), .type = (uint16_t)tiff_number(t, at + 2, 2),
-                                .count = tiff_number(t, at + 4, 4), .at = at };
+        struct tiff_entry e = { .tag = (uint16_t)tiff_number(t, at, 2),
+                                .type = (uint16_t)tiff_number(t, at + 2, 2),
+                                .count = tiff_number(t, at + 4, 4),
+                                .at = at };
 
-        e.value = e.type == 3 && e.count <= 2 ? tiff_number(t, at + 8, 2) : e.type == 1 && e.count <= 4 ? tiff_number(t, at + 8, 1)
-                                                                                                       : tiff_number(t, at + 8, 4);
+        e.value = e.type == 3 && e.count <= 2   ? tiff_number(t, at + 8, 2)
+                  : e.type == 1 && e.count <= 4 ? tiff_number(t, at + 8, 1)
+                                                : tiff_number(t, at + 8, 4);
         return e;
 }
 

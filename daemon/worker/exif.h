@@ -16,8 +16,8 @@ struct tiff {
 struct tiff_entry {
         uint16_t tag, type;
         uint32_t count;
-        uint32_t value;  /* the first value when it fits into the entry, else the offset of the values */
-        size_t at;       /* of the entry */
+        uint32_t value; /* the first value when it fits into the entry, else the offset of the values */
+        size_t at;      /* of the entry */
 };
 
 /* Returns 0, or -1 if that is none. */

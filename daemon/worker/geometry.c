@@ -99,8 +99,8 @@ static void plan_cover(const struct wire_spec *s, uint32_t w, uint32_t h, struct
                 plan_by_content(shown_w, shown_h, w, h, g);
                 return;
         }
-        g->part = (struct rect){ place(w, shown_w, s->crop, CROP_WEST, CROP_EAST), place(h, shown_h, s->crop, CROP_NORTH, CROP_SOUTH), shown_w,
-                                 shown_h };
+        g->part = (struct rect){ place(w, shown_w, s->crop, CROP_WEST, CROP_EAST), place(h, shown_h, s->crop, CROP_NORTH, CROP_SOUTH),
+                                 shown_w, shown_h };
 }
 
 void geometry_plan(const struct wire_spec *s, uint32_t w, uint32_t h, struct geometry *ret)
@@ -129,7 +129,8 @@ bool geometry_turned(unsigned orientation)
         return orientation >= 5 && orientation <= 8;
 }
 
-/* EXIF: 2 mirrored, 3 half a turn, 4 upside down, 5 transposed, 6 to be turned clockwise, 7 transversed, 8 to be turned anticlockwise. */
+/* EXIF: 2 mirrored, 3 half a turn, 4 upside down, 5 transposed, 6 to be turned clockwise, 7 transversed, 8 to be turned
+ * anticlockwise. */
 struct rect geometry_stored(struct rect r, unsigned orientation, double w, double h)
 {
         switch (orientation) {

@@ -23,11 +23,11 @@ struct rect {
 };
 
 struct geometry {
-        uint32_t width_px, height_px;       /* of the thumbnail */
-        uint32_t scaled_w_px, scaled_h_px;  /* of the part of the original that is shown, before a crop by content or a pad */
-        uint32_t pad_x_px, pad_y_px;        /* where it stands, when padded */
-        struct rect part;                   /* the part of the original that is shown, in its pixels */
-        bool by_content;                    /* the thumbnail's place within the scaled part is to be found by its content */
+        uint32_t width_px, height_px;      /* of the thumbnail */
+        uint32_t scaled_w_px, scaled_h_px; /* of the part of the original that is shown, before a crop by content or a pad */
+        uint32_t pad_x_px, pad_y_px;       /* where it stands, when padded */
+        struct rect part;                  /* the part of the original that is shown, in its pixels */
+        bool by_content;                   /* the thumbnail's place within the scaled part is to be found by its content */
 };
 
 /* For an upright original of @w × @h. */

@@ -10,10 +10,10 @@
 #include <stdint.h>
 
 struct input {
-        int fd;                          /* borrowed */
-        uint64_t start, size;            /* the range: the whole file, or the picture embedded in it */
-        uint8_t *memory;                 /* the range's bytes when they were taken into memory, else NULL; owned */
-        int error;                       /* of the first read that failed, negative errno */
+        int fd;               /* borrowed */
+        uint64_t start, size; /* the range: the whole file, or the picture embedded in it */
+        uint8_t *memory;      /* the range's bytes when they were taken into memory, else NULL; owned */
+        int error;            /* of the first read that failed, negative errno */
         uint8_t head[FORMAT_HEAD_BYTES];
         size_t head_bytes;
         uint8_t tail[FORMAT_TAIL_BYTES];

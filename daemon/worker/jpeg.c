@@ -15,13 +15,13 @@
 #include <jerror.h>
 
 #define READ_BYTES 65536U
-#define EXIF_MARK "Exif\0"                                 /* and one byte that some leave undefined */
-#define XMP_MARK "http://ns.adobe.com/xap/1.0/"            /* with its 0 */
-#define IPTC_MARK "Photoshop 3.0"                          /* with its 0 */
+#define EXIF_MARK  "Exif\0"                       /* and one byte that some leave undefined */
+#define XMP_MARK   "http://ns.adobe.com/xap/1.0/" /* with its 0 */
+#define IPTC_MARK  "Photoshop 3.0"                /* with its 0 */
 
 /* Scans are bounded by their number and by their work: all scans together may visit so many pixels.  Encoders write 3 to 14 scans;
  * a 425 KB bomb of 3,000 takes minutes.  Visiting an empty scan takes about a nanosecond a pixel. */
-#define SCANS_MAX 500
+#define SCANS_MAX          500
 #define SCANNED_PIXELS_MAX 6000000000ULL
 
 struct jpeg_reader {
@@ -31,8 +31,8 @@ struct jpeg_reader {
         struct jpeg_progress_mgr progress;
         jmp_buf jump;
         struct picture *picture;
-        uint64_t at;             /* of what is to be read next */
-        bool ended;              /* the decoder wanted more than the file has */
+        uint64_t at; /* of what is to be read next */
+        bool ended;  /* the decoder wanted more than the file has */
         uint8_t *row;
         uint8_t buffer[READ_BYTES];
 };
@@ -59,7 +59,7 @@ static void fail(struct jpeg_reader *r, enum reason reason)
         char text[JMSG_LENGTH_MAX];
 
         r->errors.format_message((j_common_ptr)&r->d, text);
-        (void) verdict_fail(r->picture->verdict, reason, "%s", text);
+        (void)verdict_fail(r->picture->verdict, reason, "%s", text);
         leave(r);
 }
 
@@ -71,7 +71,7 @@ static void on_error(j_common_ptr common)
         case JERR_OUT_OF_MEMORY:
                 fail(r, REASON_OUT_OF_MEMORY);
                 break;
-        case JERR_BAD_PRECISION: /* 12 bits */
+        case JERR_BAD_PRECISION:   /* 12 bits */
         case JERR_SOF_UNSUPPORTED: /* lossless, hierarchical */
         case JERR_NOT_COMPILED:
         case JERR_CONVERSION_NOTIMPL:
@@ -128,7 +128,7 @@ static void on_progress(j_common_ptr common)
 
         if (scans <= SCANS_MAX && scans * r->d.image_width * r->d.image_height <= SCANNED_PIXELS_MAX)
                 return;
-        (void) verdict_fail(r->picture->verdict, REASON_TOO_LARGE, "more than %d scans, which no encoder writes", (int)scans - 1);
+        (void)verdict_fail(r->picture->verdict, REASON_TOO_LARGE, "more than %d scans, which no encoder writes", (int)scans - 1);
         leave(r);
 }
 
@@ -152,7 +152,8 @@ static boolean fill(j_decompress_ptr d)
         r->at += n;
         if (n == 0) {
                 if (in->error < 0) {
-                        (void) verdict_fail(r->picture->verdict, reason_from_errno(in->error), "reading failed: %s", g_strerror(-in->error));
+                        (void)verdict_fail(r->picture->verdict, reason_from_errno(in->error), "reading failed: %s",
+                                           g_strerror(-in->error));
                         leave(r);
                 }
                 r->ended = true;
@@ -211,7 +212,7 @@ static void reader_begin(struct jpeg_reader *r, bool metadata)
         jpeg_save_markers(&r->d, JPEG_APP0 + 2, 0xffff);
         if (metadata)
                 jpeg_save_markers(&r->d, JPEG_APP0 + 13, 0xffff);
-        (void) jpeg_read_header(&r->d, TRUE);
+        (void)jpeg_read_header(&r->d, TRUE);
 }
 
 /* What a marker of APP @number that begins with @mark holds behind @skip_bytes bytes. */
@@ -321,9 +322,9 @@ bool jpeg_start(struct picture *p, uint32_t need_w, uint32_t need_h)
                 return false;
         r->d.scale_num = 8 / shrink_to(p, need_w, need_h);
         r->d.scale_denom = 8;
-        (void) jpeg_start_decompress(&r->d);
+        (void)jpeg_start_decompress(&r->d);
         if (r->ended && jpeg_has_multiple_scans(&r->d)) {
-                (void) verdict_fail(p->verdict, REASON_TRUNCATED, "the file ends before the last scan");
+                (void)verdict_fail(p->verdict, REASON_TRUNCATED, "the file ends before the last scan");
                 return false;
         }
         p->w_px = r->d.output_width;
@@ -340,7 +341,7 @@ const uint8_t *jpeg_row(struct picture *p)
         if (setjmp(r->jump))
                 return NULL;
         if (jpeg_read_scanlines(&r->d, rows, 1) != 1) {
-                (void) verdict_fail(p->verdict, REASON_CORRUPT, "the decoder gave no row");
+                (void)verdict_fail(p->verdict, REASON_CORRUPT, "the decoder gave no row");
                 return NULL;
         }
         if (p->model == MODEL_CMYK && r->d.saw_Adobe_marker) /* Adobe stores how much white is left */
@@ -355,7 +356,7 @@ bool jpeg_finish(struct picture *p)
 
         if (setjmp(r->jump))
                 return p->verdict->reason == REASON_NONE;
-        (void) jpeg_finish_decompress(&r->d);
+        (void)jpeg_finish_decompress(&r->d);
         if (r->ended)
                 verdict_warn(p->verdict, "the end marker is missing");
         return true;
@@ -444,7 +445,7 @@ static bool write_rows(struct jpeg_writer *w, const uint8_t *pixels, unsigned ba
         while (c->next_scanline < c->image_height) {
                 JSAMPROW row[1] = { (JSAMPROW)(uintptr_t)(pixels + (size_t)c->next_scanline * c->image_width * bands) };
 
-                (void) jpeg_write_scanlines(c, row, 1);
+                (void)jpeg_write_scanlines(c, row, 1);
         }
         jpeg_finish_compress(c);
         return true;

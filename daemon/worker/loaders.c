@@ -13,7 +13,11 @@ static const struct loader loaders[_FORMAT_MAX + 1] = {
         [FORMAT_JXL] = { .operation = "jxlload_source", .class = "VipsForeignLoadJxl", .from_source = true },
         [FORMAT_JP2] = { .operation = "jp2kload_source", .class = "VipsForeignLoadJp2k", .from_source = true },
         [FORMAT_SVG] = { .operation = "svgload_source", .class = "VipsForeignLoadSvg", .from_source = true, .vector = true },
-        [FORMAT_PDF] = { .operation = "pdfload_source", .class = "VipsForeignLoadPdf", .from_source = true, .take = true, .vector = true },
+        [FORMAT_PDF] = { .operation = "pdfload_source",
+                         .class = "VipsForeignLoadPdf",
+                         .from_source = true,
+                         .take = true,
+                         .vector = true },
         [FORMAT_PNM] = { .operation = "ppmload_source", .class = "VipsForeignLoadPpm", .from_source = true, .take = true },
         [FORMAT_HDR] = { .operation = "radload_source", .class = "VipsForeignLoadRad", .from_source = true },
         /* through ImageMagick, told by its magic once more; without delegates, which would need exec */

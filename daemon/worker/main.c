@@ -74,10 +74,10 @@ static void log_made(const struct worker *w, const struct unsettled *u, const st
         const char *format = format_name((enum format)u->format);
 
         log_event(EV_MADE,
-                  FIELDS(F_STR(FILE, u->file), F_STR(INBOX, u->inbox), F_NUM(USEC, u->render_usec), F_NUM(LATENCY_USEC, s->latency_usec),
-                         F_NUM(OUTPUTS, u->n_outputs), F_NUM(WIDTH, u->width_px), F_NUM(HEIGHT, u->height_px), F_NUM(BYTES, s->bytes),
-                         F_STR(FORMAT, format), F_NUM(OWNER, s->owner_uid), F_NUM(WORKER, s->slot), F_NUM(WORKER_PID, w->pid),
-                         F_NUM(ATTEMPT, u->attempt), F_STR(WARNING, u->warning)),
+                  FIELDS(F_STR(FILE, u->file), F_STR(INBOX, u->inbox), F_NUM(USEC, u->render_usec),
+                         F_NUM(LATENCY_USEC, s->latency_usec), F_NUM(OUTPUTS, u->n_outputs), F_NUM(WIDTH, u->width_px),
+                         F_NUM(HEIGHT, u->height_px), F_NUM(BYTES, s->bytes), F_STR(FORMAT, format), F_NUM(OWNER, s->owner_uid),
+                         F_NUM(WORKER, s->slot), F_NUM(WORKER_PID, w->pid), F_NUM(ATTEMPT, u->attempt), F_STR(WARNING, u->warning)),
                   "Made %u thumbnail%s of %s in %" PRIu64 " ms (%ux%u %s)%s%s", u->n_outputs, u->n_outputs == 1 ? "" : "s", u->file,
                   (u->render_usec + 500) / 1000, u->width_px, u->height_px, format, u->warning ? " with a warning: " : "",
                   u->warning ? u->warning : "");
@@ -135,7 +135,7 @@ static int on_message(struct worker *w)
                 r = -EPROTO;
         }
         for (unsigned i = 0; i < n_fds; i++)
-                (void) close(fds[i]);
+                (void)close(fds[i]);
         return r < 0 ? r : 1;
 }
 
@@ -164,7 +164,7 @@ static bool bind_to_parent(const char *parent)
         static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ, SIGQUIT, SIGUSR1, SIGUSR2 };
 
         for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
-                (void) signal(ignored[i], SIG_IGN);
+                (void)signal(ignored[i], SIG_IGN);
         return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == (pid_t)strtol(parent, NULL, 10);
 }
 

@@ -14,7 +14,7 @@
 #define STRIP_ROWS 16
 
 /* The first unit of what a decoder needs besides pixels: tables, states, stacks of its threads. */
-#define DECODER_BYTES (4U << 20)
+#define DECODER_BYTES          (4U << 20)
 #define THREADED_DECODER_BYTES (48U << 20)
 
 static bool set_input(VipsOperation *operation, struct picture *p, const struct loader *l)
@@ -30,8 +30,8 @@ static bool set_input(VipsOperation *operation, struct picture *p, const struct 
         }
 
         /* A range of a file cannot be a source; RAW, which has ranges, is never read here. */
-        _source_ *source = p->input->memory ? vips_source_new_from_memory(p->input->memory, p->input->size) :
-                                                          vips_source_new_from_descriptor(p->input->fd);
+        _source_ *source = p->input->memory ? vips_source_new_from_memory(p->input->memory, p->input->size)
+                                            : vips_source_new_from_descriptor(p->input->fd);
 
         if (!source)
                 return verdict_fail_vips(p->verdict, false);
@@ -53,7 +53,7 @@ static VipsImage *load(struct picture *p, bool all, double scale)
         VipsImage *out = NULL;
 
         if (!operation) {
-                (void) verdict_fail(p->verdict, REASON_UNSUPPORTED, "this libvips cannot read %s", format_name(p->format));
+                (void)verdict_fail(p->verdict, REASON_UNSUPPORTED, "this libvips cannot read %s", format_name(p->format));
                 return NULL;
         }
         if (!set_input(operation, p, l)) {
@@ -68,7 +68,7 @@ static VipsImage *load(struct picture *p, bool all, double scale)
         if (vips_cache_operation_buildp(&operation) == 0)
                 g_object_get(operation, "out", &out, NULL);
         else
-                (void) verdict_fail_vips(p->verdict, input_end_missing(p->input, p->format));
+                (void)verdict_fail_vips(p->verdict, input_end_missing(p->input, p->format));
         vips_object_unref_outputs(VIPS_OBJECT(operation));
         g_object_unref(operation);
         return out;
@@ -98,7 +98,7 @@ static void read_animation(struct picture *p)
                 p->n_delays = n;
         }
         if (vips_image_get_typeof(p->image, "loop"))
-                (void) vips_image_get_int(p->image, "loop", &p->loop);
+                (void)vips_image_get_int(p->image, "loop", &p->loop);
 }
 
 static void read_header(struct picture *p, bool metadata)
@@ -136,7 +136,7 @@ static double bytes_per_pixel(const struct picture *p)
                 return pixel * 2;
         case FORMAT_HEIF:
         case FORMAT_AVIF: /* planes, and interleaved */
-                return p->image->BandFmt == VIPS_FORMAT_USHORT ? 16 : 8;
+                return p->image->BandFmt == VIPS_FORMAT_USHORT ? 18 : 10;
         case FORMAT_JXL: /* floats, several times */
                 return 4 * 4 * 2.0 + pixel;
         case FORMAT_JP2:
@@ -214,7 +214,13 @@ static bool tone_floats(struct picture *p)
                 return verdict_fail_vips(p->verdict, false);
         if (most <= 16 && p->image->Type == VIPS_INTERPRETATION_scRGB) /* some highlights above white are in order */
                 return true;
-        if (!become(p, vips_linear1(p->image, &next, most <= 16 ? 255 : most <= 255.5 ? 1 : 255 / 65535.0, 0.5, "uchar", TRUE, NULL), &next))
+        if (!become(p,
+                    vips_linear1(p->image, &next,
+                                 most <= 16      ? 255
+                                 : most <= 255.5 ? 1
+                                                 : 255 / 65535.0,
+                                 0.5, "uchar", TRUE, NULL),
+                    &next))
                 return false;
         if (p->image->Type == VIPS_INTERPRETATION_scRGB)
                 p->image->Type = VIPS_INTERPRETATION_sRGB;
@@ -237,9 +243,9 @@ static bool simplify(struct picture *p)
                 if (!become(p, vips_cast(p->image, &next, VIPS_FORMAT_USHORT, "shift", TRUE, NULL), &next))
                         return false;
         }
-        p->model = p->image->Type == VIPS_INTERPRETATION_CMYK && p->image->Bands >= 4 ? MODEL_CMYK :
-                   p->image->Bands <= 2                                               ? MODEL_GREY :
-                                                                                        MODEL_RGB;
+        p->model = p->image->Type == VIPS_INTERPRETATION_CMYK && p->image->Bands >= 4 ? MODEL_CMYK
+                   : p->image->Bands <= 2                                             ? MODEL_GREY
+                                                                                      : MODEL_RGB;
         p->alpha = p->model != MODEL_CMYK && vips_image_hasalpha(p->image);
         p->bands = p->model == MODEL_GREY ? 1U + p->alpha : p->model == MODEL_RGB ? 3U + p->alpha : 4;
         if ((unsigned)p->image->Bands > p->bands && !become(p, vips_extract_band(p->image, &next, 0, "n", (int)p->bands, NULL), &next))
@@ -346,7 +352,7 @@ const uint8_t *picture_row(struct picture *p)
                 VipsRect strip = { 0, (int)y, p->image->Xsize, MIN(STRIP_ROWS, p->image->Ysize - (int)y) };
 
                 if (strip.height <= 0 || vips_region_prepare(p->region, &strip)) {
-                        (void) verdict_fail_vips(p->verdict, input_end_missing(p->input, p->format));
+                        (void)verdict_fail_vips(p->verdict, input_end_missing(p->input, p->format));
                         return NULL;
                 }
                 p->strip_top = y;
@@ -362,8 +368,8 @@ const uint8_t *picture_row(struct picture *p)
 /* Complaints that mean that pixels are missing, although libvips went on. */
 static bool judge_complaints(struct picture *p)
 {
-        static const char *const missing[] = { "truncat", "premature", "end of data", "end of file", "not enough data", "read error",
-                                               "corrupt", NULL };
+        static const char *const missing[] = { "truncat",         "premature",  "end of data", "end of file",
+                                               "not enough data", "read error", "corrupt",     NULL };
         const char *said = verdict_complaints();
 
         for (const char *const *w = missing; *said && *w; w++)

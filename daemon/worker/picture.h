@@ -14,27 +14,27 @@ enum model { MODEL_GREY, MODEL_RGB, MODEL_CMYK };
 struct jpeg_reader;
 
 struct picture {
-        struct input *input;        /* borrowed */
-        struct verdict *verdict;    /* borrowed: where failures go */
-        enum format format;         /* as decoded: for camera RAW that of the embedded picture */
+        struct input *input;           /* borrowed */
+        struct verdict *verdict;       /* borrowed: where failures go */
+        enum format format;            /* as decoded: for camera RAW that of the embedded picture */
         uint32_t full_w_px, full_h_px; /* one frame as stored, before any shrinking */
-        uint32_t w_px, h_px;        /* one frame of the rows, known after picture_start() */
-        uint32_t n_frames;          /* those that are read, one below the other */
-        unsigned orientation;       /* EXIF 1 to 8, still to be applied */
+        uint32_t w_px, h_px;           /* one frame of the rows, known after picture_start() */
+        uint32_t n_frames;             /* those that are read, one below the other */
+        unsigned orientation;          /* EXIF 1 to 8, still to be applied */
         enum model model;
         bool alpha;
-        unsigned bands;             /* of the rows: 1 to 4, alpha included */
-        uint64_t decode_bytes;      /* predicted need of the decoder, everything held at its peak */
+        unsigned bands;                  /* of the rows: 1 to 4, alpha included */
+        uint64_t decode_bytes;           /* predicted need of the decoder, everything held at its peak */
         GBytes *icc, *exif, *xmp, *iptc; /* owned, NULL if there is none */
-        int *delays_ms;             /* [n_delays], owned; NULL if it is no animation */
+        int *delays_ms;                  /* [n_delays], owned; NULL if it is no animation */
         int n_delays, loop;
 
-        struct jpeg_reader *jpeg;   /* JPEG, else */
-        VipsImage *image;           /* anything else */
+        struct jpeg_reader *jpeg; /* JPEG, else */
+        VipsImage *image;         /* anything else */
         VipsRegion *region;
         uint32_t next_row;
         uint32_t strip_top, strip_rows;
-        uint8_t *row;               /* where a row is converted to 8 bits, if it has more */
+        uint8_t *row; /* where a row is converted to 8 bits, if it has more */
         bool strip_16;
 };
 

@@ -23,8 +23,13 @@ bool pixels_upright(const uint8_t *data, uint32_t w, uint32_t h, const struct pi
         size_t frame = (size_t)w * h * p->bands;
         bool turned = geometry_turned(p->orientation);
 
-        *ret = (struct pixels){ .w_px = turned ? h : w, .h_px = turned ? w : h, .n_frames = n_frames, .bands = p->bands, .model = p->model,
-                                .alpha = p->alpha, .icc = p->icc };
+        *ret = (struct pixels){ .w_px = turned ? h : w,
+                                .h_px = turned ? w : h,
+                                .n_frames = n_frames,
+                                .bands = p->bands,
+                                .model = p->model,
+                                .alpha = p->alpha,
+                                .icc = p->icc };
         ret->data = (uint8_t *)g_try_malloc_n(frame, n_frames);
         if (!ret->data)
                 return false;
@@ -38,16 +43,16 @@ bool pixels_upright(const uint8_t *data, uint32_t w, uint32_t h, const struct pi
 
 VipsImage *pixels_image(const struct pixels *px, struct verdict *v)
 {
-        VipsImage *image = vips_image_new_from_memory(px->data, size_of(px), (int)px->w_px, (int)(px->h_px * px->n_frames), (int)px->bands,
-                                                      VIPS_FORMAT_UCHAR);
+        VipsImage *image = vips_image_new_from_memory(px->data, size_of(px), (int)px->w_px, (int)(px->h_px * px->n_frames),
+                                                      (int)px->bands, VIPS_FORMAT_UCHAR);
 
         if (!image) {
-                (void) verdict_fail_vips(v, false);
+                (void)verdict_fail_vips(v, false);
                 return NULL;
         }
-        image->Type = px->model == MODEL_CMYK ? VIPS_INTERPRETATION_CMYK :
-                      px->model == MODEL_GREY ? VIPS_INTERPRETATION_B_W :
-                                                VIPS_INTERPRETATION_sRGB;
+        image->Type = px->model == MODEL_CMYK   ? VIPS_INTERPRETATION_CMYK
+                      : px->model == MODEL_GREY ? VIPS_INTERPRETATION_B_W
+                                                : VIPS_INTERPRETATION_sRGB;
         if (px->icc) {
                 gsize n;
                 const void *bytes = g_bytes_get_data(px->icc, &n);
@@ -99,7 +104,9 @@ static void to_one_band(struct pixels *px)
 /* A profile that cannot be used is as good as none: what every viewer does. */
 static bool convert_by_profile(struct pixels *px, struct verdict *v)
 {
-        static const enum profile_space spaces[] = { [MODEL_GREY] = PROFILE_GREY, [MODEL_RGB] = PROFILE_RGB, [MODEL_CMYK] = PROFILE_CMYK };
+        static const enum profile_space spaces[] = {
+                [MODEL_GREY] = PROFILE_GREY, [MODEL_RGB] = PROFILE_RGB, [MODEL_CMYK] = PROFILE_CMYK
+        };
         size_t n = size_of(px) / px->bands;
         uint8_t *data = (uint8_t *)g_try_malloc_n(n, 3U + px->alpha);
         const char *why;

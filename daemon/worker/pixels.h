@@ -9,13 +9,13 @@
 #include "picture.h"
 
 struct pixels {
-        uint8_t *data;          /* owned, w × h × n_frames × bands bytes, frames one below the other */
-        uint32_t w_px, h_px;    /* one frame */
+        uint8_t *data;       /* owned, w × h × n_frames × bands bytes, frames one below the other */
+        uint32_t w_px, h_px; /* one frame */
         uint32_t n_frames;
-        unsigned bands;         /* 1 to 4, alpha included */
+        unsigned bands; /* 1 to 4, alpha included */
         enum model model;
         bool alpha;
-        GBytes *icc;            /* borrowed: what the colours mean, NULL for sRGB */
+        GBytes *icc; /* borrowed: what the colours mean, NULL for sRGB */
 };
 
 /* The frames at @data (@w × @h as stored), turned upright by @orientation into *@ret.  False without memory. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Keeps the last few transforms.  Reads by itself only the tags of ICC.1 that define a matrix profile: three colorants and three curves,
- * every offset checked. */
+/* Keeps the last few transforms.  Reads by itself only the tags of ICC.1 that define a matrix profile: three colorants and three
+ * curves, every offset checked. */
 
 #include "profile.h"
 
@@ -43,8 +43,8 @@ static bool colorant_is(const struct icc *p, uint32_t tag, double x, double y, d
 {
         size_t at = find(p, tag);
 
-        return at && u32(p, at) == TAG('X', 'Y', 'Z', ' ') && fabs(s15f16(p, at + 8) - x) < 0.002 && fabs(s15f16(p, at + 12) - y) < 0.002 &&
-               fabs(s15f16(p, at + 16) - z) < 0.002;
+        return at && u32(p, at) == TAG('X', 'Y', 'Z', ' ') && fabs(s15f16(p, at + 8) - x) < 0.002 &&
+               fabs(s15f16(p, at + 12) - y) < 0.002 && fabs(s15f16(p, at + 16) - z) < 0.002;
 }
 
 static double srgb_curve(double v)
@@ -58,7 +58,8 @@ static double curve_at(const struct icc *p, size_t at, double v)
         uint32_t n = u32(p, at + 8);
 
         if (u32(p, at) == TAG('p', 'a', 'r', 'a') && u32(p, at + 8) >> 16 == 3) {
-                double g = s15f16(p, at + 12), a = s15f16(p, at + 16), b = s15f16(p, at + 20), c = s15f16(p, at + 24), d = s15f16(p, at + 28);
+                double g = s15f16(p, at + 12), a = s15f16(p, at + 16), b = s15f16(p, at + 20), c = s15f16(p, at + 24),
+                       d = s15f16(p, at + 28);
 
                 return v >= d ? pow(a * v + b, g) : c * v;
         }
@@ -107,7 +108,7 @@ static char complaint[160];
 
 static void on_complaint(cmsContext context, cmsUInt32Number code, const char *text)
 {
-        (void) snprintf(complaint, sizeof complaint, "%s", text);
+        (void)snprintf(complaint, sizeof complaint, "%s", text);
 }
 
 static void drop(struct kept *k)
@@ -121,11 +122,15 @@ static void drop(struct kept *k)
 
 static cmsHTRANSFORM prepare_between(cmsHPROFILE from, cmsHPROFILE to, enum profile_space space, bool alpha)
 {
-        static const cmsColorSpaceSignature signatures[] = { [PROFILE_GREY] = cmsSigGrayData, [PROFILE_RGB] = cmsSigRgbData,
-                                                             [PROFILE_CMYK] = cmsSigCmykData };
-        static const cmsUInt32Number formats[] = { [PROFILE_GREY] = TYPE_GRAY_8, [PROFILE_RGB] = TYPE_RGB_8, [PROFILE_CMYK] = TYPE_CMYK_8 };
-        cmsUInt32Number intent = cmsIsIntentSupported(from, INTENT_RELATIVE_COLORIMETRIC, LCMS_USED_AS_INPUT) ? INTENT_RELATIVE_COLORIMETRIC :
-                                                                                                                INTENT_PERCEPTUAL;
+        static const cmsColorSpaceSignature signatures[] = {
+                [PROFILE_GREY] = cmsSigGrayData, [PROFILE_RGB] = cmsSigRgbData, [PROFILE_CMYK] = cmsSigCmykData
+        };
+        static const cmsUInt32Number formats[] = {
+                [PROFILE_GREY] = TYPE_GRAY_8, [PROFILE_RGB] = TYPE_RGB_8, [PROFILE_CMYK] = TYPE_CMYK_8
+        };
+        cmsUInt32Number intent = cmsIsIntentSupported(from, INTENT_RELATIVE_COLORIMETRIC, LCMS_USED_AS_INPUT)
+                                         ? INTENT_RELATIVE_COLORIMETRIC
+                                         : INTENT_PERCEPTUAL;
         cmsUInt32Number extra = EXTRA_SH(alpha ? 1 : 0);
 
         if (cmsGetColorSpace(from) != signatures[space]) {
@@ -143,16 +148,16 @@ static cmsHTRANSFORM prepare(GBytes *icc, enum profile_space space, bool alpha)
         cmsHPROFILE from, to = NULL;
         cmsHTRANSFORM transform = NULL;
 
-        (void) snprintf(complaint, sizeof complaint, "lcms gave no reason");
+        (void)snprintf(complaint, sizeof complaint, "lcms gave no reason");
         cmsSetLogErrorHandler(on_complaint);
         from = cmsOpenProfileFromMem(bytes, (cmsUInt32Number)size);
         to = from ? cmsCreate_sRGBProfile() : NULL;
         if (to)
                 transform = prepare_between(from, to, space, alpha);
         if (to)
-                (void) cmsCloseProfile(to);
+                (void)cmsCloseProfile(to);
         if (from)
-                (void) cmsCloseProfile(from);
+                (void)cmsCloseProfile(from);
         return transform;
 }
 

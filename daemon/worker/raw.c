@@ -9,7 +9,7 @@
 #include <glib.h>
 #include <string.h>
 
-#define WINDOW_BYTES (8U << 20)
+#define WINDOW_BYTES    (8U << 20)
 #define DIRECTORIES_MAX 64
 
 enum {
@@ -29,8 +29,8 @@ enum {
 struct finder {
         struct input *in;
         struct tiff window;
-        uint64_t base;         /* where the TIFF structure begins in the file */
-        uint64_t start, size;  /* of the best so far */
+        uint64_t base;        /* where the TIFF structure begins in the file */
+        uint64_t start, size; /* of the best so far */
         unsigned orientation;
         size_t todo[DIRECTORIES_MAX];
         unsigned n_todo;
@@ -150,7 +150,8 @@ static uint64_t be(const uint8_t *b, unsigned n)
         return value;
 }
 
-/* CR3: the preview is in a box PRVW inside a uuid box, or the first track of mdat; whatever JPEG begins right behind such a head is taken. */
+/* CR3: the preview is in a box PRVW inside a uuid box, or the first track of mdat; whatever JPEG begins right behind such a head
+ * is taken. */
 static void walk_boxes(struct finder *f)
 {
         uint64_t at = 0;

@@ -24,13 +24,13 @@
 struct target {
         const struct wire_spec *spec;
         struct geometry geometry;
-        struct rect part;            /* geometry.part as stored, in pixels of the full picture */
-        uint32_t w_px, h_px;         /* the scaled part, as stored */
+        struct rect part;    /* geometry.part as stored, in pixels of the full picture */
+        uint32_t w_px, h_px; /* the scaled part, as stored */
         uint32_t n_frames;
-        int from;                    /* index of the larger target it is derived from, -1: from the decoder's rows */
-        bool same;                   /* derived, and nothing is to be done */
+        int from;  /* index of the larger target it is derived from, -1: from the decoder's rows */
+        bool same; /* derived, and nothing is to be done */
         struct resampler *resampler;
-        uint8_t *data;               /* w × h × n_frames × bands */
+        uint8_t *data; /* w × h × n_frames × bands */
 };
 
 struct work {
@@ -46,7 +46,7 @@ static uint64_t now_usec(void)
 {
         struct timespec ts;
 
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+        (void)clock_gettime(CLOCK_MONOTONIC, &ts);
         return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
@@ -89,8 +89,9 @@ static bool check_first_bytes(struct work *w, enum format format)
         if (bytes <= w->request->memory_bytes)
                 return true;
         w->verdict->needs_bytes = bytes + bytes / 2 + 4 * FIXED_BYTES; /* a guess that saves asking twice */
-        return verdict_fail(w->verdict, REASON_OUT_OF_MEMORY, "%ux%u pixels need at least %" PRIu64 " MiB, %" PRIu64 " MiB are granted", width,
-                            height, bytes >> 20, w->request->memory_bytes >> 20);
+        return verdict_fail(w->verdict, REASON_OUT_OF_MEMORY,
+                            "%ux%u pixels need at least %" PRIu64 " MiB, %" PRIu64 " MiB are granted", width, height, bytes >> 20,
+                            w->request->memory_bytes >> 20);
 }
 
 /* From its first bytes to its header. */
@@ -103,7 +104,8 @@ static bool open_picture(struct work *w)
                 return verdict_fail(w->verdict, REASON_UNSUPPORTED, "its first bytes are those of no known picture format");
         w->picture.format = format;
         if (!(w->request->loaders >> format & 1))
-                return verdict_fail(w->verdict, REASON_UNSUPPORTED, "%s is not among the formats that may be read", format_name(format));
+                return verdict_fail(w->verdict, REASON_UNSUPPORTED, "%s is not among the formats that may be read",
+                                    format_name(format));
         if (!(engine_readable() >> format & 1))
                 return verdict_fail(w->verdict, REASON_UNSUPPORTED, "%s cannot be read on this machine", format_name(format));
         if (!check_first_bytes(w, format))
@@ -115,7 +117,8 @@ static bool open_picture(struct work *w)
                         return false;
                 decoded = FORMAT_JPEG;
         }
-        if (!picture_open(&w->picture, &w->input, decoded, any_spec(w->request, wants_frames), any_spec(w->request, wants_metadata), w->verdict))
+        if (!picture_open(&w->picture, &w->input, decoded, any_spec(w->request, wants_frames), any_spec(w->request, wants_metadata),
+                          w->verdict))
                 return false;
         if (orientation != 0)
                 w->picture.orientation = orientation;
@@ -129,7 +132,8 @@ static bool check_limits(const struct work *w)
         if (p->full_w_px == 0 || p->full_h_px == 0)
                 return verdict_fail(w->verdict, REASON_CORRUPT, "a picture of %ux%u pixels", p->full_w_px, p->full_h_px);
         if (p->n_frames > 1 && p->n_frames > w->request->frames_max)
-                return verdict_fail(w->verdict, REASON_TOO_MANY_FRAMES, "%u frames, %u are allowed", p->n_frames, w->request->frames_max);
+                return verdict_fail(w->verdict, REASON_TOO_MANY_FRAMES, "%u frames, %u are allowed", p->n_frames,
+                                    w->request->frames_max);
         return loader_of(p->format)->vector || check_pixels(w, p->full_w_px, p->full_h_px, p->n_frames);
 }
 
@@ -143,7 +147,7 @@ static bool is_whole(const struct target *t, const struct picture *p)
         return t->part.w >= p->full_w_px && t->part.h >= p->full_h_px;
 }
 
-/* Whether @t can be made from @larger: the same frames of the whole picture, at twice the size, where a second filter shows no more. */
+/* Whether @t can be made from @larger: the same frames of the whole picture, at twice the size, where a second filter does not show. */
 static bool can_derive(const struct work *w, const struct target *t, const struct target *larger, bool *ret_same)
 {
         *ret_same = t->w_px == larger->w_px && t->h_px == larger->h_px && memcmp(&t->part, &larger->part, sizeof t->part) == 0;
@@ -216,7 +220,8 @@ static bool check_memory(struct work *w)
                 const struct target *t = w->targets + i;
                 uint64_t pixels = (uint64_t)t->geometry.width_px * t->geometry.height_px * t->n_frames;
 
-                bytes += (uint64_t)t->w_px * t->h_px * t->n_frames * p->bands + resampler_bytes(p->full_w_px, p->bands, t->w_px, t->h_px);
+                bytes += (uint64_t)t->w_px * t->h_px * t->n_frames * p->bands +
+                         resampler_bytes(p->full_w_px, p->bands, t->w_px, t->h_px);
                 finishing = MAX(finishing, pixels * (t->spec->format == FORMAT_JPEG ? 8 : t->spec->format == FORMAT_JXL ? 96 : 24));
                 if (pixels > MAX(w->request->pixels_max, 65536))
                         return verdict_fail(w->verdict, REASON_TOO_LARGE, "a thumbnail of %ux%u pixels", t->geometry.width_px,
@@ -226,8 +231,8 @@ static bool check_memory(struct work *w)
         if (bytes <= w->request->memory_bytes)
                 return true;
         w->verdict->needs_bytes = bytes;
-        return verdict_fail(w->verdict, REASON_OUT_OF_MEMORY, "it needs about %" PRIu64 " MiB, %" PRIu64 " MiB are granted", (bytes >> 20) + 1,
-                            w->request->memory_bytes >> 20);
+        return verdict_fail(w->verdict, REASON_OUT_OF_MEMORY, "it needs about %" PRIu64 " MiB, %" PRIu64 " MiB are granted",
+                            (bytes >> 20) + 1, w->request->memory_bytes >> 20);
 }
 
 static bool no_memory(struct work *w)
@@ -404,7 +409,7 @@ void render(const struct wire_render *request, int input_fd, const int *output_f
         w->request = request;
         w->verdict = &verdict;
         if (!run(w, input_fd, output_fds, ret) && verdict.reason == REASON_NONE)
-                (void) verdict_fail_vips(&verdict, false);
+                (void)verdict_fail_vips(&verdict, false);
         if (verdict.reason != REASON_NONE) {
                 memset(ret->outputs, 0, sizeof ret->outputs);
                 ret->n_outputs = 0;
@@ -412,7 +417,7 @@ void render(const struct wire_render *request, int input_fd, const int *output_f
         describe(w, ret);
         ret->reason = verdict.reason;
         ret->needs_bytes = verdict.needs_bytes;
-        (void) snprintf(ret->text, sizeof ret->text, "%s", verdict.reason != REASON_NONE ? verdict.text : verdict.warning);
+        (void)snprintf(ret->text, sizeof ret->text, "%s", verdict.reason != REASON_NONE ? verdict.text : verdict.warning);
         for (unsigned i = 0; i < w->n; i++) {
                 resampler_free(w->targets[i].resampler);
                 g_free(w->targets[i].data);

@@ -14,11 +14,11 @@ typedef float v4 __attribute__((vector_size(16)));
 
 /* The filter of one axis: for each result, @taps weights from input @first[] on. */
 struct axis {
-        unsigned block;     /* input samples that are averaged to one first */
-        uint32_t n_in;      /* after averaging */
+        unsigned block; /* input samples that are averaged to one first */
+        uint32_t n_in;  /* after averaging */
         uint32_t n_out, taps;
-        uint32_t *first;    /* [n_out] */
-        float *weights;     /* [n_out][taps] */
+        uint32_t *first; /* [n_out] */
+        float *weights;  /* [n_out][taps] */
 };
 
 struct resampler {
@@ -26,10 +26,10 @@ struct resampler {
         unsigned bands, lanes;
         bool alpha;
         struct axis across, down;
-        uint32_t row, next_out;       /* rows taken, rows given */
-        uint32_t *sums;               /* [in_w × bands], of the rows of a block so far */
-        float *line;                  /* [across.n_in × lanes] */
-        float *ring;                  /* [down.taps + 1][out_w × lanes] */
+        uint32_t row, next_out; /* rows taken, rows given */
+        uint32_t *sums;         /* [in_w × bands], of the rows of a block so far */
+        float *line;            /* [across.n_in × lanes] */
+        float *ring;            /* [down.taps + 1][out_w × lanes] */
         uint8_t *out;
 };
 
@@ -95,7 +95,8 @@ uint64_t resampler_bytes(uint32_t in_w, unsigned bands, uint32_t out_w, uint32_t
                ((uint64_t)out_w + out_h) * 4 * 28;
 }
 
-struct resampler *resampler_new(uint32_t in_w, uint32_t in_h, unsigned bands, bool alpha, struct rect part, uint32_t out_w, uint32_t out_h)
+struct resampler *resampler_new(uint32_t in_w, uint32_t in_h, unsigned bands, bool alpha, struct rect part, uint32_t out_w,
+                                uint32_t out_h)
 {
         struct resampler *r = g_new0(struct resampler, 1);
         size_t line;

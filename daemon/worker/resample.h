@@ -18,7 +18,8 @@ struct resampler;
 
 /* For a picture of @in_w × @in_h pixels of @bands samples (1 to 4), the last of which is alpha if @alpha: colour is weighted by it.  The
  * result shows @part (in pixels of that picture) in @out_w × @out_h pixels.  Returns owned, NULL without memory. */
-struct resampler *resampler_new(uint32_t in_w, uint32_t in_h, unsigned bands, bool alpha, struct rect part, uint32_t out_w, uint32_t out_h);
+struct resampler *resampler_new(uint32_t in_w, uint32_t in_h, unsigned bands, bool alpha, struct rect part, uint32_t out_w,
+                                uint32_t out_h);
 
 /* The next row from the top.  Rows below the part, and beyond the height, are ignored. */
 void resampler_push(struct resampler *r, const uint8_t *row);

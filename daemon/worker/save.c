@@ -64,11 +64,11 @@ static uint8_t *encode_jpeg(const struct pixels *px, const struct wire_spec *spe
                 for (size_t i = 0; inverted && i < n; i++)
                         inverted[i] = (uint8_t)~px->data[i];
         }
-        bytes = px->model == MODEL_CMYK && !inverted ? NULL :
-                                                       jpeg_encode(inverted ? inverted : px->data, px->w_px, px->h_px, px->bands, spec->quality,
-                                                                   effort_of(spec, 4), extras, ret_size);
+        bytes = px->model == MODEL_CMYK && !inverted ? NULL
+                                                     : jpeg_encode(inverted ? inverted : px->data, px->w_px, px->h_px, px->bands,
+                                                                   spec->quality, effort_of(spec, 4), extras, ret_size);
         if (!bytes)
-                (void) verdict_fail(v, REASON_OUT_OF_MEMORY, "no memory for encoding a thumbnail");
+                (void)verdict_fail(v, REASON_OUT_OF_MEMORY, "no memory for encoding a thumbnail");
         return bytes;
 }
 
@@ -89,7 +89,7 @@ static void attach_exif(VipsImage *image, GBytes *exif)
         uint8_t *bytes = jpeg_encode(pixel, 1, 1, 3, 50, 0, &extras, &size);
 
         if (bytes && vips_jpegload_buffer(bytes, size, &parsed, NULL) == 0)
-                (void) vips_image_map(parsed, copy_exif_field, image);
+                (void)vips_image_map(parsed, copy_exif_field, image);
         free(bytes);
 }
 
@@ -120,8 +120,8 @@ static int encode_vips(VipsImage *image, const struct wire_spec *s, gboolean str
 
         switch (s->format) {
         case FORMAT_PNG:
-                return vips_pngsave_buffer(image, ret, ret_size, "compression", (int)effort_of(s, 6), "filter", VIPS_FOREIGN_PNG_FILTER_ALL,
-                                           "strip", strip, NULL);
+                return vips_pngsave_buffer(image, ret, ret_size, "compression", (int)effort_of(s, 6), "filter",
+                                           VIPS_FOREIGN_PNG_FILTER_ALL, "strip", strip, NULL);
         case FORMAT_WEBP:
                 return vips_webpsave_buffer(image, ret, ret_size, "Q", quality, "lossless", lossless, "effort",
                                             (int)MIN(effort_of(s, 4), 6U), "strip", strip, NULL);
@@ -168,8 +168,8 @@ static void strip_webp(uint8_t *b, size_t *size)
                 b[4 + i] = (uint8_t)((end - CHUNK) >> 8 * i);
 }
 
-static uint8_t *encode_other(const struct pixels *px, const struct wire_spec *spec, const struct picture *p, const struct jpeg_extras *extras,
-                             size_t *ret_size, struct verdict *v)
+static uint8_t *encode_other(const struct pixels *px, const struct wire_spec *spec, const struct picture *p,
+                             const struct jpeg_extras *extras, size_t *ret_size, struct verdict *v)
 {
         _image_ *image = pixels_image(px, v);
         void *bytes = NULL;
@@ -185,7 +185,7 @@ static uint8_t *encode_other(const struct pixels *px, const struct wire_spec *sp
         gboolean strip = !px->icc && !extras->exif && !extras->xmp && !extras->iptc;
 
         if (encode_vips(image, spec, strip, &bytes, ret_size)) {
-                (void) verdict_fail_vips(v, false);
+                (void)verdict_fail_vips(v, false);
                 return NULL;
         }
         if (spec->format == FORMAT_WEBP && !extras->exif)
@@ -193,12 +193,16 @@ static uint8_t *encode_other(const struct pixels *px, const struct wire_spec *sp
         return (uint8_t *)bytes;
 }
 
-bool save(const struct pixels *px, const struct wire_spec *spec, const struct picture *p, int fd, struct wire_output *ret, struct verdict *v)
+bool save(const struct pixels *px, const struct wire_spec *spec, const struct picture *p, int fd, struct wire_output *ret,
+          struct verdict *v)
 {
         g_autoptr(GBytes) exif = !spec->strip && p->exif ? settled_exif(p->exif) : NULL;
-        const struct jpeg_extras extras = { .icc = px->icc, .exif = exif, .xmp = spec->strip ? NULL : p->xmp, .iptc = spec->strip ? NULL : p->iptc };
+        const struct jpeg_extras extras = {
+                .icc = px->icc, .exif = exif, .xmp = spec->strip ? NULL : p->xmp, .iptc = spec->strip ? NULL : p->iptc
+        };
         size_t size = 0;
-        uint8_t *bytes = spec->format == FORMAT_JPEG ? encode_jpeg(px, spec, &extras, &size, v) : encode_other(px, spec, p, &extras, &size, v);
+        uint8_t *bytes =
+                spec->format == FORMAT_JPEG ? encode_jpeg(px, spec, &extras, &size, v) : encode_other(px, spec, p, &extras, &size, v);
         bool ok = bytes && write_all(fd, bytes, size, v);
 
         if (spec->format == FORMAT_JPEG)

@@ -35,7 +35,7 @@ bool verdict_fail(struct verdict *v, enum reason reason, const char *format, ...
                 return false;
         v->reason = reason;
         va_start(ap, format);
-        (void) vsnprintf(v->text, sizeof v->text, format, ap);
+        (void)vsnprintf(v->text, sizeof v->text, format, ap);
         va_end(ap);
         tidy(v->text);
         return false;
@@ -48,7 +48,7 @@ void verdict_warn(struct verdict *v, const char *format, ...)
         if (v->warning[0])
                 return;
         va_start(ap, format);
-        (void) vsnprintf(v->warning, sizeof v->warning, format, ap);
+        (void)vsnprintf(v->warning, sizeof v->warning, format, ap);
         va_end(ap);
         tidy(v->warning);
 }
@@ -64,7 +64,9 @@ static bool says(const char *text, const char *const *words)
 /* What libraries say of good pictures, and what only repeats in other words that something failed. */
 static bool is_noise(const char *piece)
 {
-        static const char *const noise[] = { "bad seek to", "nclx", "Unknown field with tag", "resolution unit", "error in tile", NULL };
+        static const char *const noise[] = {
+                "bad seek to", "nclx", "Unknown field with tag", "resolution unit", "error in tile", NULL
+        };
 
         return *piece == '\0' || says(piece, noise);
 }
@@ -75,7 +77,7 @@ static void add_piece(char *list, size_t size, const char *piece)
         size_t used = strlen(list);
 
         if (!is_noise(piece) && !strstr(list, piece) && used + 8 < size)
-                (void) snprintf(list + used, size - used, "%s%s", used ? "; " : "", piece);
+                (void)snprintf(list + used, size - used, "%s%s", used ? "; " : "", piece);
 }
 
 static GLogWriterOutput collect(GLogLevelFlags level, const GLogField *fields, gsize n_fields, void *userdata)
@@ -109,7 +111,7 @@ const char *verdict_complaints(void)
         char said[2048], *rest = NULL;
 
         line[0] = '\0';
-        (void) snprintf(said, sizeof said, "%s", vips_error_buffer());
+        (void)snprintf(said, sizeof said, "%s", vips_error_buffer());
         for (char *piece = strtok_r(said, "\n", &rest); piece; piece = strtok_r(NULL, "\n", &rest))
                 add_piece(line, sizeof line, piece);
         g_mutex_lock(&complaints.lock);
@@ -124,13 +126,30 @@ bool verdict_fail_vips(struct verdict *v, bool end_missing)
         /* what only sounds like memory: sizes that a header claims and no sound file has */
         static const char *const claims[] = { "chunk data is too large", "(0 elements", "bad dimensions", NULL };
         static const char *const large[] = { "security limit", "exceeds the maximum", "too many tiles", NULL };
-        static const char *const memory[] = { "out of memory", "insufficient memory", "memory allocation", "unable to allocate",
-                                              "failed to allocate", "can't allocate", NULL };
-        static const char *const early[] = { "truncat", "end of file", "end of data", "end of gif", "end of stream", "premature",
-                                             "unexpected end", "unexpected eof", "not enough data", "not enough bytes",
-                                             "read error at scanline", "read error on", "short read", "end-of-file", NULL };
-        static const char *const unable[] = { "unsupported", "not supported", "unimplemented", "not implemented", "no decod",
-                                              "not configured", "unknown loader", NULL };
+        static const char *const memory[] = { "out of memory",
+                                              "insufficient memory",
+                                              "memory allocation",
+                                              "unable to allocate",
+                                              "failed to allocate",
+                                              "can't allocate",
+                                              NULL };
+        static const char *const early[] = { "truncat",
+                                             "end of file",
+                                             "end of data",
+                                             "end of gif",
+                                             "end of stream",
+                                             "premature",
+                                             "unexpected end",
+                                             "unexpected eof",
+                                             "not enough data",
+                                             "not enough bytes",
+                                             "read error at scanline",
+                                             "read error on",
+                                             "short read",
+                                             "end-of-file",
+                                             NULL };
+        static const char *const unable[] = { "unsupported", "not supported",  "unimplemented",  "not implemented",
+                                              "no decod",    "not configured", "unknown loader", NULL };
         const char *said = verdict_complaints();
         enum reason reason = REASON_CORRUPT;
 

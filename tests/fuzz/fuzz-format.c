@@ -11,7 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         size_t half = size / 2;
-        uint8_t *head = (uint8_t *)malloc(half + 1), *tail = (uint8_t *)malloc(size - half + 1); /* of their own, so that the sanitizer sees every byte too far */
+        uint8_t *head = (uint8_t *)malloc(half + 1),
+                *tail = (uint8_t *)malloc(size - half + 1); /* of their own, so that the sanitizer sees every byte too far */
 
         if (head && tail) {
                 memcpy(head, data, half);
@@ -20,9 +21,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 enum format f = format_sniff(head, half);
 
                 for (unsigned any = FORMAT_NONE; any < _FORMAT_MAX; any++)
-                        (void) format_end((enum format)any, size, head, half, tail, size - half);
+                        (void)format_end((enum format)any, size, head, half, tail, size - half);
                 tail[size - half - (size > half ? 1 : 0)] = '\0';
-                (void) format_picture_name((const char *)tail);
+                (void)format_picture_name((const char *)tail);
                 if (f >= _FORMAT_MAX)
                         abort();
         }

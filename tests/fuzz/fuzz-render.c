@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                                  .profile = choice >> 7,
                                                  .animation = ANIMATION_ALL };
         render(&request, input_fd, &output_fd, &reply);
-        (void) close(input_fd);
+        (void)close(input_fd);
         if (reply.reason >= _REASON_MAX || reply.n_outputs > 1 || !memchr(reply.text, 0, sizeof reply.text) ||
             (reply.reason == REASON_NONE && (reply.outputs[0].width_px == 0 || reply.outputs[0].width_px > 4096)))
                 abort();

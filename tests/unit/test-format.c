@@ -41,14 +41,30 @@ static void test_magic(void)
 
 static void test_brands(void)
 {
-        g_assert_cmpint(SNIFF("\0\0\0\x14" "ftypavif\0\0\0\0mif1"), ==, FORMAT_AVIF);
-        g_assert_cmpint(SNIFF("\0\0\0\x18" "ftypmif1\0\0\0\0miafavif"), ==, FORMAT_AVIF);
-        g_assert_cmpint(SNIFF("\0\0\0\x18" "ftypmif1\0\0\0\0mif1heic"), ==, FORMAT_HEIF);
-        g_assert_cmpint(SNIFF("\0\0\0\x14" "ftypmif1\0\0\0\0avif"), ==, FORMAT_AVIF);
-        g_assert_cmpint(SNIFF("\0\0\0\x10" "ftypmif1\0\0\0\0avif"), ==, FORMAT_HEIF); /* the box ends before it */
-        g_assert_cmpint(SNIFF("\0\0\0\x18" "ftypheic\0\0\0\0mif1heic"), ==, FORMAT_HEIF);
-        g_assert_cmpint(SNIFF("\0\0\0\x18" "ftypisom\0\0\0\0isommp42"), ==, FORMAT_NONE);
-        g_assert_cmpint(SNIFF("\0\0\0\x18" "ftypcrx \0\0\0\1crx isom"), ==, FORMAT_RAW);
+        g_assert_cmpint(SNIFF("\0\0\0\x14"
+                              "ftypavif\0\0\0\0mif1"),
+                        ==, FORMAT_AVIF);
+        g_assert_cmpint(SNIFF("\0\0\0\x18"
+                              "ftypmif1\0\0\0\0miafavif"),
+                        ==, FORMAT_AVIF);
+        g_assert_cmpint(SNIFF("\0\0\0\x18"
+                              "ftypmif1\0\0\0\0mif1heic"),
+                        ==, FORMAT_HEIF);
+        g_assert_cmpint(SNIFF("\0\0\0\x14"
+                              "ftypmif1\0\0\0\0avif"),
+                        ==, FORMAT_AVIF);
+        g_assert_cmpint(SNIFF("\0\0\0\x10"
+                              "ftypmif1\0\0\0\0avif"),
+                        ==, FORMAT_HEIF); /* the box ends before it */
+        g_assert_cmpint(SNIFF("\0\0\0\x18"
+                              "ftypheic\0\0\0\0mif1heic"),
+                        ==, FORMAT_HEIF);
+        g_assert_cmpint(SNIFF("\0\0\0\x18"
+                              "ftypisom\0\0\0\0isommp42"),
+                        ==, FORMAT_NONE);
+        g_assert_cmpint(SNIFF("\0\0\0\x18"
+                              "ftypcrx \0\0\0\1crx isom"),
+                        ==, FORMAT_RAW);
 }
 
 static void test_tiff_and_raw(void)
@@ -67,7 +83,8 @@ static void test_tiff_and_raw(void)
         /* Nikon's compression */
         g_assert_cmpint(SNIFF("II*\0\x08\0\0\0\1\0\x03\1\3\0\1\0\0\0\x99\x87\0\0"), ==, FORMAT_RAW);
         /* a reduced picture of a named camera with sub-directories; without the last, it is a TIFF */
-        g_assert_cmpint(SNIFF("MM\0*\0\0\0\x08\0\3\0\xfe\0\4\0\0\0\1\0\0\0\1\1\x0f\0\2\0\0\0\6\0\0\0\xff\1\x4a\0\4\0\0\0\1\0\0\1\0"), ==, FORMAT_RAW);
+        g_assert_cmpint(SNIFF("MM\0*\0\0\0\x08\0\3\0\xfe\0\4\0\0\0\1\0\0\0\1\1\x0f\0\2\0\0\0\6\0\0\0\xff\1\x4a\0\4\0\0\0\1\0\0\1\0"),
+                        ==, FORMAT_RAW);
         g_assert_cmpint(SNIFF("MM\0*\0\0\0\x08\0\2\0\xfe\0\4\0\0\0\1\0\0\0\1\1\x0f\0\2\0\0\0\6\0\0\0\xff"), ==, FORMAT_TIFF);
         /* a directory outside the head, and one that promises more than there is */
         g_assert_cmpint(SNIFF("II*\0\xff\xff\xff\xff"), ==, FORMAT_TIFF);

@@ -28,7 +28,7 @@ int render_init(void)
 int render_probe(struct wire_hello *ret)
 {
         ret->readable = ret->writable = ~0ULL;
-        (void) snprintf(ret->engine, sizeof ret->engine, "evil");
+        (void)snprintf(ret->engine, sizeof ret->engine, "evil");
         return 0;
 }
 
@@ -173,7 +173,7 @@ static int start_thread(int fd) /* what decoders do: allowed */
         int r = pthread_create(&thread, NULL, do_nothing, NULL);
 
         if (r == 0)
-                (void) pthread_join(thread, NULL);
+                (void)pthread_join(thread, NULL);
         errno = r;
         return r ? -1 : 0;
 }
@@ -220,11 +220,20 @@ static const struct {
         const char *name;
         int (*run)(int output_fd);
 } deeds[] = {
-#define DEED(function) { #function, function }
-        DEED(open_to_read), DEED(open_to_write), DEED(open_to_create), DEED(open_beside), DEED(open_how), DEED(delete_file), DEED(make_socket),
-        DEED(connect_journal), DEED(send_to_address), DEED(send_message), DEED(execute), DEED(fork_child), DEED(clone_how), DEED(kill_parent),
-        DEED(kill_thread_of_init), DEED(trace_self), DEED(map_code), DEED(make_code), DEED(raise_limit), DEED(write_beyond),
-        DEED(hoard_files), DEED(trap_calls), DEED(start_thread), DEED(allocate), DEED(stall), DEED(crash), DEED(flood), DEED(lie),
+#define DEED(function) \
+        { \
+#function, function \
+        }
+        DEED(open_to_read), DEED(open_to_write),   DEED(open_to_create),
+        DEED(open_beside),  DEED(open_how),        DEED(delete_file),
+        DEED(make_socket),  DEED(connect_journal), DEED(send_to_address),
+        DEED(send_message), DEED(execute),         DEED(fork_child),
+        DEED(clone_how),    DEED(kill_parent),     DEED(kill_thread_of_init),
+        DEED(trace_self),   DEED(map_code),        DEED(make_code),
+        DEED(raise_limit),  DEED(write_beyond),    DEED(hoard_files),
+        DEED(trap_calls),   DEED(start_thread),    DEED(allocate),
+        DEED(stall),        DEED(crash),           DEED(flood),
+        DEED(lie),
 #undef DEED
 };
 
@@ -242,8 +251,8 @@ void render(const struct wire_render *request, int input_fd, const int *output_f
 
                         int r = deeds[i].run(output_fds[0]);
 
-                        (void) snprintf(ret->text, sizeof ret->text, "%s", r < 0 ? strerrorname_np(errno) : "done");
+                        (void)snprintf(ret->text, sizeof ret->text, "%s", r < 0 ? strerrorname_np(errno) : "done");
                         return;
                 }
-        (void) snprintf(ret->text, sizeof ret->text, "no such deed");
+        (void)snprintf(ret->text, sizeof ret->text, "no such deed");
 }
