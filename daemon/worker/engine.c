@@ -129,7 +129,7 @@ static bool try_one(int in_fd, enum format output, int out_fd)
         return reply.reason == REASON_NONE && reply.outputs[0].bytes > 0;
 }
 
-/* The first picture to start from, and the only TIFF that is ever written; CMYK, so that the conversion is tried too. */
+/* The first picture to start from, and the only TIFF that is ever written. */
 static bool write_probe(int fd, bool tiff)
 {
         g_autofree uint8_t *pixels = probe_pixels(4);
@@ -140,7 +140,7 @@ static bool write_probe(int fd, bool tiff)
 
         if (!image)
                 return false;
-        image->Type = tiff ? VIPS_INTERPRETATION_CMYK : VIPS_INTERPRETATION_sRGB;
+        image->Type = VIPS_INTERPRETATION_sRGB;
         ok = (tiff ? vips_tiffsave_buffer(image, &bytes, &size, NULL) : vips_pngsave_buffer(image, &bytes, &size, NULL)) == 0 &&
              write(fd, bytes, size) == (ssize_t)size;
         g_free(bytes);

@@ -29,7 +29,10 @@ static bool set_input(VipsOperation *operation, struct picture *p, const struct 
                 return true;
         }
 
-        /* A range of a file cannot be a source; RAW, which has ranges, is never read here. */
+        /* a range of a file cannot be a source; RAW, which has ranges, is never read here */
+        if (!p->input->memory && lseek(p->input->fd, 0, SEEK_SET) < 0)
+                return verdict_fail(p->verdict, REASON_IO_ERROR, "lseek: %s", g_strerror(errno));
+
         _source_ *source = p->input->memory ? vips_source_new_from_memory(p->input->memory, p->input->size)
                                             : vips_source_new_from_descriptor(p->input->fd);
 
@@ -189,13 +192,16 @@ static bool is_plain(const VipsImage *image)
         }
 }
 
-/* The largest value in a picture of floats, for which it is read once more, or -1. */
+/* The largest value in a picture of floats, or -1.  It is read to its end for that, and opened anew afterwards. */
 static double float_most(struct picture *p)
 {
-        _image_ *again = load(p, false, 1);
+        VipsImage *fresh;
         double most;
 
-        return again && vips_max(again, &most, NULL) == 0 ? most : -1;
+        if (vips_max(p->image, &most, NULL))
+                return -1;
+        fresh = load(p, false, 1);
+        return fresh && become(p, 0, &fresh) ? most : -1;
 }
 
 /* Floats: 0 is black, and 1 is white, in linear light where libvips says so; but some programs keep the values of 8 or 16 bits, and

@@ -316,3 +316,27 @@ def test_camera_raw(worker):
     assert reply.made and reply.outputs[0][:2] == (50, 100) and (reply.width, reply.height) == (200, 400)
     assert difference(decode(reply.bytes[0]), quarters(100, 50).transpose(Image.ROTATE_270), 4)[1] < 24
     assert worker.render(head + b"\0" * 10000, spec()).reason == "unsupported"
+
+
+@pytest.mark.parametrize("most", [1, 255, 65535])
+@pytest.mark.parametrize("side", [64, 1400])  # the larger one is read from its descriptor
+def test_floats(worker, most, side):
+    slope = numpy.linspace(0, most, side * side, dtype=numpy.float32).reshape(side, side)
+    image = made(worker.render(encode(Image.fromarray(slope, "F"), "TIFF"), spec(64, 64, format="png")))
+    expected = numpy.asarray(Image.fromarray(slope / most * 255, "F").resize((64, 64), Image.BOX))
+    assert abs(numpy.asarray(image, dtype=float) - expected).max() <= 2
+
+
+@pytest.mark.parametrize("format, options", [("TIFF", {}), ("PNG", {"compress_level": 0}), ("WEBP", {"lossless": True}), ("JPEG", {"quality": 100})])
+def test_large_files_are_read_from_any_offset(worker, format, options):
+    noise = Image.effect_noise((2600, 2000), 90).convert("RGB")
+    source, output = os.memfd_create("input"), os.memfd_create("output")
+    os.write(source, encode(noise, format, **options))
+    assert os.fstat(source).st_size > 4 << 20
+    for offset in (0, 12345):
+        os.lseek(source, offset, os.SEEK_SET)
+        worker.send_render(source, [spec()], [output])
+        assert Reply(worker.receive(60), [output]).reason == "made"
+        worker.settle(worker.jobs, 5)
+    os.close(source)
+    os.close(output)
