@@ -95,7 +95,7 @@ bool profile_is_srgb(GBytes *icc)
 }
 
 /* Prepared transforms, the most recent first. */
-enum { KEPT = 4 };
+enum { KEPT = 8 };
 
 static struct kept {
         GBytes *icc;
@@ -145,7 +145,8 @@ static cmsHTRANSFORM prepare(GBytes *icc, enum profile_space space, bool alpha)
 {
         gsize size;
         const void *bytes = g_bytes_get_data(icc, &size);
-        cmsHPROFILE from, to = NULL;
+        static cmsHPROFILE to; /* kept too: its curve is computed point by point */
+        cmsHPROFILE from;
         cmsHTRANSFORM transform = NULL;
 
         (void)snprintf(complaint, sizeof complaint, "lcms gave no reason");

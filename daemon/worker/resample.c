@@ -222,14 +222,23 @@ static void filter_across(const struct resampler *r, float *out)
                         out[x] = sum;
                 } else {
                         const float *in = r->line + (size_t)a->first[x] * 4;
-                        v4 sum = { 0, 0, 0, 0 };
+                        v4 sum = { 0, 0, 0, 0 }, odd = { 0, 0, 0, 0 }; /* two, so that one addition need not wait for the last */
+                        uint32_t t = 0;
 
-                        for (uint32_t t = 0; t < n; t++) {
+                        for (; t + 1 < n; t += 2) {
+                                v4 pixel[2];
+
+                                memcpy(pixel, in + (size_t)t * 4, sizeof pixel);
+                                sum += pixel[0] * w[t];
+                                odd += pixel[1] * w[t + 1];
+                        }
+                        if (t < n) {
                                 v4 pixel;
 
                                 memcpy(&pixel, in + (size_t)t * 4, sizeof pixel);
                                 sum += pixel * w[t];
                         }
+                        sum += odd;
                         memcpy(out + (size_t)x * 4, &sum, sizeof sum);
                 }
         }
