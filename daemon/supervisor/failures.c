@@ -238,12 +238,17 @@ static void on_overflow(void *userdata)
         watch_new_folders((struct failures *)userdata); /* removed originals' reasons are missed at worst; a restart finds them */
 }
 
+static bool on_changed(void *userdata)
+{
+        return true;
+}
+
 static void on_lost(const char *why, void *userdata)
 {
         /* Removed with all that was in it: there is nothing left to hear of. */
 }
 
-static const struct intake_hooks intake_hooks = { on_news, on_directory, on_overflow, on_lost };
+static const struct intake_hooks intake_hooks = { on_news, on_directory, on_overflow, on_changed, on_lost };
 
 static bool on_enter(const char *directory, int fd, void *userdata)
 {

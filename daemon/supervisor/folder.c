@@ -5,9 +5,9 @@
 
 #include "base.h"
 #include "log.h"
-#include "name.h"
 #include "path.h"
-#include "presets.h"
+#include "plan.h"
+#include "provenance.h"
 #include "scan.h"
 
 #include <dirent.h>
@@ -93,7 +93,7 @@ static bool visit(struct folder *f, const char *file, int fd, const char *base, 
                 return true;
         if (type != DT_REG)
                 f->hooks->odd(f, file, type, f->userdata);
-        else if (how == FOUND_IN_NEW_FOLDER || folder_wants(f, file, fd, base))
+        else if (how == FOUND_IN_NEW_FOLDER || plan_wants(f, file, fd, base))
                 f->hooks->file(f, file, how, f->userdata);
         return false;
 }
@@ -161,6 +161,11 @@ static void on_overflow(void *userdata)
         folder_rescan(f);
 }
 
+static bool on_changed(void *userdata)
+{
+        return folder_is_there((const struct folder *)userdata);
+}
+
 static void on_lost(const char *why, void *userdata)
 {
         struct folder *f = (struct folder *)userdata;
@@ -168,7 +173,7 @@ static void on_lost(const char *why, void *userdata)
         f->hooks->lost(f, why, f->userdata);
 }
 
-static const struct intake_hooks intake_hooks = { on_news, on_new_directory, on_overflow, on_lost };
+static const struct intake_hooks intake_hooks = { on_news, on_new_directory, on_overflow, on_changed, on_lost };
 
 /* ---- life */
 
@@ -330,7 +335,7 @@ int folder_open(struct folder *f, struct folder *sharing, uint64_t lock_wait_use
                                            ? explain_no_instance(f->config->inbox)
                                            : g_strdup_printf("The inbox %s cannot be watched: %s", f->config->inbox, g_strerror(-r));
                 folder_close(f);
-                *ret_reason = r == -ENOSPC || r == -EDQUOT || r == -EROFS ? reason_from_errno(r) : REASON_UNREADABLE;
+                *ret_reason = r == -ENOSPC || r == -EDQUOT || r == -EROFS || r == -ENOENT ? reason_from_errno(r) : REASON_UNREADABLE;
                 return r;
         }
         f->suspects = suspects_open(f->outbox, f->config->inbox);
@@ -352,13 +357,21 @@ void folder_set_config(struct folder *f, const struct folder_config *config, con
                 failures_set_basis(f->failures, basis);
 }
 
+bool folder_is_there(const struct folder *f)
+{
+        struct stat there, open_one;
+
+        return stat(f->config->inbox, &there) == 0 && fstat(f->inbox_fd, &open_one) == 0 && there.st_dev == open_one.st_dev &&
+               there.st_ino == open_one.st_ino;
+}
+
 void folder_rescan(struct folder *f)
 {
         int r;
 
         if (!f->usable)
                 return;
-        r = presets_update(f->outbox, f->config);
+        r = provenance_update(f->outbox, f->config);
         if (r < 0)
                 log_event(EV_TROUBLE, FIELDS(F_STR(INBOX, f->config->inbox)), "The presets that %s is made by cannot be noted: %s",
                           f->config->outbox, g_strerror(-r));
@@ -388,115 +401,4 @@ bool folder_scanning(const struct folder *f)
 bool folder_has_arrivals(const struct folder *f)
 {
         return f->usable && scan_busy(f->arrivals);
-}
-
-/* ---- what is to be made */
-
-/* What format = "same" means for an original of @format. */
-static enum format same_format(enum format format)
-{
-        static const enum format writable[] = { FORMAT_PNG, FORMAT_WEBP, FORMAT_GIF, FORMAT_AVIF, FORMAT_JXL };
-
-        for (size_t i = 0; i < G_N_ELEMENTS(writable); i++)
-                if (writable[i] == format)
-                        return format;
-        return FORMAT_JPEG;
-}
-
-/* The name of the thumbnail by @preset, owned; *@ret_spec gets the preset's with its format decided. */
-static char *output_name(const struct folder *f, const char *file, enum format original, const struct preset *preset,
-                         struct wire_spec *ret_spec)
-{
-        struct name_variant variant = { preset->name, NULL };
-
-        *ret_spec = preset->spec;
-        if (ret_spec->format == FORMAT_SAME)
-                ret_spec->format = same_format(original);
-        variant.extension = format_extension((enum format)ret_spec->format);
-        return name_expand(f->config->template, f->config->label, file, &variant, outbox_component_max(f->outbox));
-}
-
-int folder_open_outputs(struct folder *f, const char *file, const struct source *source, int *ret, unsigned room)
-{
-        g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-        unsigned n = 0;
-
-        for (guint i = 0; i < f->config->presets->len; i++) {
-                struct wire_spec spec;
-                g_autofree char *name =
-                        output_name(f, file, source->format, (const struct preset *)f->config->presets->pdata[i], &spec);
-                int fd;
-
-                if (!g_hash_table_add(seen, g_path_get_dirname(name)))
-                        continue;
-                fd = n < room ? outbox_open_folder(f->outbox, name) : -E2BIG;
-                if (fd < 0) {
-                        while (n > 0)
-                                (void)fd_close(ret[--n]);
-                        return fd;
-                }
-                ret[n++] = fd;
-        }
-        return (int)n;
-}
-
-static void plan_one(struct folder *f, const char *file, const struct source *source, bool rewritten, const struct preset *preset,
-                     struct record *record, struct folder_plan *plan)
-{
-        struct wire_spec spec;
-        g_autofree char *name = output_name(f, file, source->format, preset, &spec);
-
-        (void)g_strlcpy(record->preset, preset->fingerprint, sizeof record->preset);
-        switch (outbox_look(f->outbox, name, record)) {
-        case OUTBOX_FRESH:
-                return;
-        case OUTBOX_TAKEN:
-                if (!plan->taken)
-                        plan->taken = (char *)g_steal_pointer(&name);
-                return;
-        case OUTBOX_RESTAMP:
-                if (!rewritten && outbox_restamp(f->outbox, name, record) == 0) {
-                        plan->n_restamped++;
-                        return;
-                }
-                break;
-        case OUTBOX_STALE:
-                break;
-        }
-        plan->outputs = g_renew(struct job_output, plan->outputs, plan->n_outputs + 1);
-        plan->outputs[plan->n_outputs++] =
-                (struct job_output){ .name = (char *)g_steal_pointer(&name), .spec = spec, .record = *record, .fd = -1 };
-}
-
-void folder_plan(struct folder *f, const char *file, const struct source *source, bool rewritten, struct folder_plan *ret)
-{
-        struct record record = { .size = source->size, .inode = source->inode, .mtime_nsec = source->mtime_nsec };
-
-        *ret = (struct folder_plan){ 0 };
-        record_hash(file, record.file);
-        for (guint i = 0; i < f->config->presets->len; i++)
-                plan_one(f, file, source, rewritten, (const struct preset *)f->config->presets->pdata[i], &record, ret);
-}
-
-bool folder_wants(struct folder *f, const char *file, int fd, const char *base)
-{
-        struct source source = { 0 };
-        struct folder_plan plan;
-        struct stat st;
-        bool wanted;
-
-        if (f->config->wants_same || f->config->originals != ORIGINAL_KEEP) /* only a real look tells what is to be done */
-                return true;
-        if (fstatat(fd, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return false;
-        source.size = (uint64_t)st.st_size;
-        source.inode = st.st_ino;
-        source.mtime_nsec = source_mtime_nsec(&st);
-        folder_plan(f, file, &source, true, &plan);
-        wanted = plan.n_outputs > 0 || plan.taken;
-        for (unsigned i = 0; i < plan.n_outputs; i++)
-                g_free(plan.outputs[i].name);
-        g_free(plan.outputs);
-        g_free(plan.taken);
-        return wanted;
 }

@@ -70,6 +70,9 @@ int folder_open(struct folder *folder, struct folder *sharing, uint64_t lock_wai
 /* Close everything; the object stays and can be opened again. */
 void folder_close(struct folder *folder);
 
+/* Whether the inbox's path still leads to the directory that is watched: it may have been removed, replaced, or mounted over. */
+bool folder_is_there(const struct folder *folder);
+
 /* Look at everything in it again, from the beginning. */
 void folder_rescan(struct folder *folder);
 
@@ -84,21 +87,3 @@ bool folder_has_arrivals(const struct folder *folder);
 
 /* Whether the folder leaves @file alone: hidden, partial, system or configured names in any of its parts. */
 bool folder_ignores(const struct folder *folder, const char *file);
-
-/* The folders in which thumbnails of @file stand, open for fsync(2): at most @room, each once, into @ret.  Returns their number, or a
- * negative errno with nothing opened. */
-int folder_open_outputs(struct folder *folder, const char *file, const struct source *source, int *ret, unsigned room);
-
-struct folder_plan {
-        unsigned n_outputs; /* to make: owned array for the job */
-        struct job_output *outputs;
-        unsigned n_restamped; /* corrected in place just now */
-        char *taken;          /* owned name of one that something else holds, or NULL */
-};
-
-/* Compare what should stand in the outbox for @file in the version @source with what does.  With @rewritten a thumbnail that differs by
- * the original's mtime alone is made again, else it is stamped anew here. */
-void folder_plan(struct folder *folder, const char *file, const struct source *source, bool rewritten, struct folder_plan *ret);
-
-/* Whether anything is to be done for entry @base of @fd, which is @file. */
-bool folder_wants(struct folder *folder, const char *file, int fd, const char *base);

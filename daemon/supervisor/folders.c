@@ -3,8 +3,10 @@
 
 #include "folders.h"
 
+#include "base.h"
 #include "log.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
 
@@ -110,11 +112,25 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
+/* A file system that is mounted over an inbox, or unmounted from it, tells no watch. */
+static int on_mounts(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        struct folders *s = (struct folders *)userdata;
+
+        for (guint i = 0; i < s->all->len; i++)
+                if (nth(s->all, i)->usable && !folder_is_there(nth(s->all, i)))
+                        on_lost(nth(s->all, i), "another file system is there now", s);
+        return 0;
+}
+
 /* ---- the set */
 
 void folders_init(struct folders *s, sd_event *event, struct work *work)
 {
         *s = (struct folders){ .event = event, .work = work, .all = g_ptr_array_new(), .retired = g_ptr_array_new() };
+        s->mounts_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+        if (s->mounts_fd >= 0) /* see proc(5): EPOLLPRI when mounts change */
+                (void)sd_event_add_io(event, &s->mounts, s->mounts_fd, EPOLLPRI, on_mounts, s);
 }
 
 static void free_all(GPtrArray *array)
@@ -127,6 +143,9 @@ static void free_all(GPtrArray *array)
 void folders_done(struct folders *s)
 {
         (void)sd_event_source_disable_unref(s->retry);
+        if (s->mounts)
+                (void)fd_close(s->mounts_fd);
+        (void)sd_event_source_disable_unref(s->mounts);
         if (s->all)
                 free_all(s->all);
         if (s->retired)

@@ -7,11 +7,13 @@
 #include "work.h"
 
 struct folders {
-        sd_event *event;        /* borrowed */
-        struct work *work;      /* borrowed: hears of the files */
-        GPtrArray *all;         /* of struct folder, in the order of the configuration */
-        GPtrArray *retired;     /* left out by a reload: closed, but jobs in flight may still point there */
-        sd_event_source *retry; /* of paused ones */
+        sd_event *event;         /* borrowed */
+        struct work *work;       /* borrowed: hears of the files */
+        GPtrArray *all;          /* of struct folder, in the order of the configuration */
+        GPtrArray *retired;      /* left out by a reload: closed, but jobs in flight may still point there */
+        sd_event_source *retry;  /* of paused ones */
+        sd_event_source *mounts; /* mountinfo: something was mounted or unmounted */
+        int mounts_fd;
 };
 
 void folders_init(struct folders *folders, sd_event *event, struct work *work);

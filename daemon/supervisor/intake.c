@@ -112,6 +112,10 @@ static bool handle(struct intake *in, const struct inotify_event *e)
                 in->hooks->lost(e->mask & IN_UNMOUNT ? "UNMOUNT" : why, in->userdata);
                 return false;
         }
+        if (!*directory && e->len == 0 && (e->mask & IN_ATTRIB) && !in->hooks->changed(in->userdata)) {
+                in->hooks->lost("DELETE_SELF", in->userdata); /* it does not come while somebody, we for one, has it open */
+                return false;
+        }
         if (e->mask & IN_IGNORED) {
                 forget(in, e->wd);
                 return true;

@@ -24,6 +24,8 @@ struct intake_hooks {
         void (*directory)(const char *directory, void *userdata);
         /* The queue ran over: anything may have happened. */
         void (*overflow)(void *userdata);
+        /* Something happened to the inbox itself: its mode, or its last name went.  Returns whether it is still there. */
+        bool (*changed)(void *userdata);
         /* The inbox itself was removed, moved away or unmounted; @why names the event. */
         void (*lost)(const char *why, void *userdata);
 };

@@ -11,20 +11,21 @@
 
 #include "base.h"
 #include "log.h"
-#include "spawn.h"
+#include "process.h"
 
 #include <assert.h>
 #include <glib.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #define THROTTLE_MIN_USEC         UINT64_C(100000)
 #define THROTTLE_MAX_USEC         UINT64_C(60000000)
 #define FAILING_STARTS            3U
-#define EXEC_FAILED               127                   /* as spawn_worker() and the shell have it */
+#define JOBS_MAX                  5000U
+#define JOBS_PER_LOOK             64U
+#define GROWTH_MAX_BYTES          (UINT64_C(256) << 20)
 #define ADDRESS_SPACE_SLACK_BYTES (UINT64_C(192) << 20) /* thread stacks, arenas, what maps but never holds pixels */
 
 enum slot_state { SLOT_EMPTY, SLOT_STARTING, SLOT_IDLE, SLOT_BUSY };
@@ -36,13 +37,17 @@ struct slot {
         int pid;
         int fd; /* our end; -1 once the conversation is over */
         sd_event_source *io, *child, *deadline, *respawn;
-        uint64_t job;           /* while BUSY */
-        char file[256];         /* of that job, for messages; may be cut */
-        uint64_t base_bytes;    /* of address space, as introduced */
-        uint64_t limit_bytes;   /* of address space, now in force */
-        uint64_t throttle_usec; /* before the next start, 0 after one that worked */
-        bool timed_out, ended;  /* we killed it at the deadline; we ended it for another reason */
-        bool retire;            /* beyond the wanted number, or its journal is lost: end when idle */
+        uint64_t job;                  /* while BUSY */
+        char file[256];                /* of that job, for messages; may be cut */
+        uint64_t base_bytes;           /* of address space, as introduced */
+        uint64_t limit_bytes;          /* of address space, now in force */
+        uint64_t throttle_usec;        /* before the next start, 0 after one that worked */
+        bool timed_out, ended;         /* we killed it at the deadline; we ended it for another reason */
+        struct slot *replaces;         /* while STARTING: whose place it takes when it is ready */
+        unsigned jobs;                 /* answered */
+        unsigned unsettled;            /* of those, claims that we have not settled */
+        uint64_t base_anonymous_bytes; /* of memory, as introduced */
+        bool retire;                   /* beyond the wanted number, or its journal is lost: end when idle */
         const char *ended_why;
 };
 
@@ -58,6 +63,8 @@ struct pool {
 };
 
 static int spawn(struct slot *slot);
+static void replace(struct slot *slot);
+static void retire_if_done(struct slot *slot);
 
 static uint64_t now_usec(const struct pool *pool)
 {
@@ -90,11 +97,26 @@ static void on_hello(struct slot *slot, const struct wire_hello *hello)
         }
         slot->state = SLOT_IDLE;
         slot->base_bytes = hello->address_space_bytes;
+        slot->base_anonymous_bytes = process_anonymous_bytes(slot->pid);
         slot->throttle_usec = 0;
         p->failed_starts = 0;
         log_event(EV_WORKER_STARTED, FIELDS(F_NUM(WORKER, slot->number), F_NUM(WORKER_PID, slot->pid)),
                   "Worker %d is ready (process %d, %s)", slot->number, slot->pid, hello->engine);
         p->hooks->ready(hello, p->userdata);
+        if (slot->replaces) {
+                slot->replaces->retire = true;
+                retire_if_done(slot->replaces);
+                slot->replaces = NULL;
+        }
+}
+
+/* Decoders leak and heaps fragment: a process lives for so many jobs, or until it has grown by so much.  Looking costs a system call or
+ * three, so not after every job; slots differ, so that they do not all go at once. */
+static bool is_worn_out(const struct slot *slot)
+{
+        if (slot->jobs >= JOBS_MAX + (unsigned)slot->number * (JOBS_MAX / 16))
+                return true;
+        return slot->jobs % JOBS_PER_LOOK == 0 && process_anonymous_bytes(slot->pid) > slot->base_anonymous_bytes + GROWTH_MAX_BYTES;
 }
 
 static void retire(struct slot *slot)
@@ -115,9 +137,18 @@ static void on_reply(struct slot *slot, const struct wire_reply *reply)
         }
         slot->deadline = sd_event_source_disable_unref(slot->deadline);
         slot->state = SLOT_IDLE;
-        slot->retire |= reply->journal_lost;
+        slot->jobs++;
+        slot->unsettled += reply->reason == REASON_NONE;
         slot->pool->hooks->reply(reply, slot->number, slot->pool->userdata);
-        if (slot->retire && slot->state == SLOT_IDLE)
+        if (reply->journal_lost || is_worn_out(slot))
+                replace(slot);
+        retire_if_done(slot);
+}
+
+/* A worker beyond the wanted number goes as soon as it has nothing in work, and has heard what became of it. */
+static void retire_if_done(struct slot *slot)
+{
+        if (slot->retire && slot->state == SLOT_IDLE && slot->unsettled == 0)
                 retire(slot);
 }
 
@@ -184,36 +215,25 @@ static int on_respawn(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-static char *describe_end(const siginfo_t *si)
-{
-        if (si->si_code == CLD_EXITED && si->si_status == EXEC_FAILED)
-                return g_strdup("it could not be executed");
-        if (si->si_code == CLD_EXITED)
-                return g_strdup_printf("it exited with status %d", si->si_status);
-        return g_strdup_printf("signal %d (SIG%s)%s", si->si_status, sigabbrev_np(si->si_status) ? sigabbrev_np(si->si_status) : "?",
-                               si->si_code == CLD_DUMPED ? ", core dumped" : "");
-}
-
-/* Whether the picture can have caused this death: by what its decoder did (a fault, an abort, a forbidden call, a lie), not by a signal
- * that somebody sent. */
+/* What the picture has to do with this end of its worker. */
 static enum pool_loss judge(const struct slot *slot, const siginfo_t *si)
 {
         if (slot->timed_out)
                 return LOSS_TIMEOUT;
-        if (slot->ended && slot->ended_why)
-                return LOSS_CRASHED;
-        if (si->si_code == CLD_EXITED)
-                return LOSS_CRASHED;
-        switch (si->si_status) {
-        case SIGKILL:
-        case SIGTERM:
-        case SIGINT:
-        case SIGHUP:
-        case SIGQUIT:
-                return LOSS_OUTSIDE;
-        default:
-                return LOSS_CRASHED;
+        return (slot->ended && slot->ended_why) || !process_killed_from_outside(si) ? LOSS_CRASHED : LOSS_OUTSIDE;
+}
+
+/* How many slots have a process that stays, or will have one. */
+static unsigned lasting(const struct pool *p)
+{
+        unsigned n = 0;
+
+        for (guint i = 0; i < p->slots->len; i++) {
+                const struct slot *slot = (const struct slot *)p->slots->pdata[i];
+
+                n += slot->respawn || (slot->state != SLOT_EMPTY && !slot->retire && !slot->replaces);
         }
+        return n;
 }
 
 /* When to start the next process in @slot: at once, or later and later while none gets as far as its introduction. */
@@ -221,7 +241,7 @@ static void schedule_respawn(struct slot *slot, bool started)
 {
         struct pool *p = slot->pool;
 
-        if (p->stopping || (unsigned)slot->number >= p->wanted)
+        if (p->stopping || lasting(p) >= p->wanted)
                 return;
         if (!started)
                 slot->throttle_usec = CLAMP(slot->throttle_usec * 2, THROTTLE_MIN_USEC, THROTTLE_MAX_USEC);
@@ -261,7 +281,7 @@ static int on_exit_of_child(sd_event_source *source, const siginfo_t *si, void *
 
         if (!slot->ended && !slot->timed_out)
                 (void)read_messages(slot); /* an answer sent before the end counts */
-        how = slot->ended_why ? g_strdup(slot->ended_why) : describe_end(si);
+        how = slot->ended_why ? g_strdup(slot->ended_why) : process_describe_end(si);
         busy = slot->state == SLOT_BUSY;
         started = slot->state != SLOT_STARTING || retired;
         if (retired)
@@ -305,7 +325,7 @@ static int watch_process(struct slot *slot)
 static int spawn(struct slot *slot)
 {
         struct pool *p = slot->pool;
-        int pid, fd, r = spawn_worker(p->worker_path, slot->number, &pid, &fd);
+        int pid, fd, r = process_spawn(p->worker_path, slot->number, &pid, &fd);
 
         if (r < 0) {
                 log_event(EV_TROUBLE, NO_FIELDS, "Worker %d cannot be started: %s", slot->number, g_strerror(-r));
@@ -335,27 +355,53 @@ int pool_new(sd_event *event, unsigned n, const char *worker_path, const struct 
         return 0;
 }
 
+/* A slot without a process, and without one to come. */
+static struct slot *empty_slot(struct pool *p)
+{
+        struct slot *slot;
+
+        for (guint i = 0; i < p->slots->len; i++) {
+                slot = (struct slot *)p->slots->pdata[i];
+                if (slot->state == SLOT_EMPTY && !slot->respawn)
+                        return slot;
+        }
+        slot = g_new0(struct slot, 1);
+        slot->pool = p;
+        slot->number = (int)p->slots->len;
+        slot->fd = -1;
+        g_ptr_array_add(p->slots, slot);
+        return slot;
+}
+
+/* Start a successor for @slot, which goes when that is ready; one at a time. */
+static void replace(struct slot *slot)
+{
+        struct pool *p = slot->pool;
+        struct slot *next;
+
+        if (slot->retire || p->stopping)
+                return;
+        for (guint i = 0; i < p->slots->len; i++)
+                if (((const struct slot *)p->slots->pdata[i])->replaces)
+                        return;
+        next = empty_slot(p);
+        if (spawn(next) >= 0)
+                next->replaces = slot;
+}
+
 void pool_resize(struct pool *p, unsigned n)
 {
         p->wanted = n;
-        for (unsigned i = 0; i < MAX(n, p->slots->len); i++) {
-                struct slot *slot;
+        while (lasting(p) < n)
+                if (spawn(empty_slot(p)) < 0)
+                        return; /* it is tried again by its timer */
+        for (guint i = p->slots->len; i-- > 0 && lasting(p) > n;) {
+                struct slot *slot = (struct slot *)p->slots->pdata[i];
 
-                if (i >= p->slots->len) {
-                        slot = g_new0(struct slot, 1);
-                        slot->pool = p;
-                        slot->number = (int)i;
-                        slot->fd = -1;
-                        g_ptr_array_add(p->slots, slot);
-                }
-                slot = (struct slot *)p->slots->pdata[i];
-                slot->retire = i >= n;
-                if (i < n && slot->state == SLOT_EMPTY && !slot->respawn)
-                        (void)spawn(slot);
-                else if (i >= n && slot->state == SLOT_IDLE)
-                        retire(slot);
-                if (i >= n)
-                        slot->respawn = sd_event_source_disable_unref(slot->respawn);
+                slot->respawn = sd_event_source_disable_unref(slot->respawn);
+                if (slot->state != SLOT_EMPTY)
+                        slot->retire = true;
+                retire_if_done(slot);
         }
 }
 
@@ -423,9 +469,20 @@ unsigned pool_ready(const struct pool *p)
         return count(p, SLOT_IDLE, SLOT_BUSY);
 }
 
+static struct slot *find_idle(const struct pool *p)
+{
+        for (guint i = 0; i < p->slots->len; i++) {
+                struct slot *slot = (struct slot *)p->slots->pdata[i];
+
+                if (slot->state == SLOT_IDLE && !slot->retire)
+                        return slot;
+        }
+        return NULL;
+}
+
 bool pool_has_idle(const struct pool *p)
 {
-        return count(p, SLOT_IDLE, SLOT_IDLE) > 0;
+        return find_idle(p) != NULL;
 }
 
 bool pool_owns(const struct pool *p, int pid)
@@ -441,28 +498,13 @@ int pool_pid(const struct pool *p, int slot)
         return slot >= 0 && (guint)slot < p->slots->len ? ((const struct slot *)p->slots->pdata[slot])->pid : 0;
 }
 
-/* Bound the worker's address space from outside, where it cannot undo it, to what it started with and what this job was granted. */
+/* Bound the worker's address space to what it started with and what this job was granted. */
 static void grant(struct slot *slot, uint64_t bytes)
 {
-        struct rlimit limit = { 0 };
+        uint64_t limit = slot->base_bytes + bytes + ADDRESS_SPACE_SLACK_BYTES;
 
-        limit.rlim_cur = slot->base_bytes + bytes + ADDRESS_SPACE_SLACK_BYTES;
-        limit.rlim_max = RLIM_INFINITY;
-        if (limit.rlim_cur == slot->limit_bytes)
-                return;
-        if (prlimit(slot->pid, RLIMIT_AS, &limit, NULL) == 0)
-                slot->limit_bytes = limit.rlim_cur;
-}
-
-static struct slot *find_idle(const struct pool *p)
-{
-        for (guint i = 0; i < p->slots->len; i++) {
-                struct slot *slot = (struct slot *)p->slots->pdata[i];
-
-                if (slot->state == SLOT_IDLE)
-                        return slot;
-        }
-        return NULL;
+        if (limit != slot->limit_bytes && process_limit_address_space(slot->pid, limit) >= 0)
+                slot->limit_bytes = limit;
 }
 
 int pool_submit(struct pool *p, const struct wire_render *request, const int *fds, unsigned n_fds, uint64_t deadline_usec)
@@ -491,6 +533,12 @@ int pool_submit(struct pool *p, const struct wire_render *request, const int *fd
 bool pool_settle(struct pool *p, int number, int pid, const struct wire_settle *settle)
 {
         struct slot *slot = number >= 0 && (guint)number < p->slots->len ? (struct slot *)p->slots->pdata[number] : NULL;
+        bool told;
 
-        return slot && slot->fd >= 0 && slot->pid == pid && wire_send(slot->fd, settle, NULL, 0) == 0;
+        if (!slot || slot->fd < 0 || slot->pid != pid)
+                return false;
+        told = wire_send(slot->fd, settle, NULL, 0) == 0;
+        slot->unsettled -= slot->unsettled > 0;
+        retire_if_done(slot);
+        return told;
 }

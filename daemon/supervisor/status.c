@@ -55,11 +55,11 @@ char *status_line(struct status *s, const struct status_view *v, uint64_t now_us
 
         g_string_append_printf(out, "%u/%u workers busy, %" PRIu64 "%s waiting", v->busy, v->workers, v->waiting,
                                v->scanning ? "+" : "");
-        if ((v->busy > 0 || v->waiting > 0) && rate > 0) {
+        if ((v->busy > 0 || v->ready > 0) && rate > 0) {
                 g_string_append_printf(out, ", %.1f/s", rate);
                 if (!v->scanning) {
                         g_string_append(out, ", ");
-                        append_duration(out, (double)(v->waiting + v->busy) / rate);
+                        append_duration(out, (double)(v->ready + v->busy) / rate);
                         g_string_append(out, " left");
                 }
         }

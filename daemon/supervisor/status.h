@@ -19,7 +19,8 @@ struct status {
 
 struct status_view {
         unsigned busy, workers;
-        uint64_t waiting; /* known to be waiting */
+        uint64_t waiting; /* known, for a worker or for something else */
+        uint64_t ready;   /* of those, for a worker */
         bool scanning;    /* and more may be found */
         unsigned paused;  /* folders */
         const char *paused_why;

@@ -7,6 +7,7 @@
 #include "base.h"
 #include "folders.h"
 #include "log.h"
+#include "report.h"
 #include "roots.h"
 #include "thumbnaild-build.h"
 #include "work.h"
@@ -15,7 +16,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -23,8 +23,6 @@
 #include <systemd/sd-event.h>
 #include <time.h>
 
-#define STATUS_USEC    UINT64_C(1000000)
-#define BAR_USEC       UINT64_C(200000)
 #define LOCK_WAIT_USEC UINT64_C(5000000)
 #define SCAN_ENTRIES   256U /* between two looks at anything else */
 
@@ -34,119 +32,13 @@ struct supervisor {
         struct work work;
         sd_event *event;
         struct folders folders;
-        sd_event_source *post, *scan, *due, *tick, *drain, *reaper, *journal;
-        bool ready, stopping, stopped_workers, terminal;
-        bool bar_drawn;
+        sd_event_source *post, *scan, *due, *drain, *reaper, *journal;
+        struct report report;
+        bool ready, stopping, stopped_workers;
         int exit_status;
-        uint64_t hello_readable, hello_writable;
-        uint32_t sandbox;
 };
 
-/* ---- status */
-
-static struct status_view view_of(const struct supervisor *s)
-{
-        struct status_view v = { .busy = pool_busy(s->work.pool), .workers = pool_ready(s->work.pool) };
-
-        v.waiting = queue_count(s->work.queue) - MIN(queue_count(s->work.queue), v.busy + s->work.storing);
-        v.scanning = folders_scanning(&s->folders);
-        v.paused = folders_paused(&s->folders, &v.paused_why);
-        return v;
-}
-
-static void draw_bar(void *userdata)
-{
-        struct supervisor *s = (struct supervisor *)userdata;
-        struct winsize size = { .ws_col = 80 };
-        g_autofree char *bar = NULL;
-        struct status_view v;
-
-        if (!s->ready || s->stopped_workers) /* before there is anything to show, and after */
-                return;
-        v = view_of(s);
-        (void)ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
-        bar = status_bar(&s->work.status, &v, size.ws_col > 0 ? size.ws_col : 80, work_now_usec(&s->work));
-        (void)fprintf(stderr, "\r\033[K%s", bar); /* stderr has no buffer */
-        s->bar_drawn = true;
-}
-
-static void clear_bar(void *userdata)
-{
-        struct supervisor *s = (struct supervisor *)userdata;
-
-        if (s->bar_drawn)
-                (void)fputs("\r\033[K", stderr);
-        s->bar_drawn = false;
-}
-
-static void tell_status(struct supervisor *s)
-{
-        struct status_view v = view_of(s);
-        g_autofree char *line = status_line(&s->work.status, &v, work_now_usec(&s->work));
-
-        (void)sd_notifyf(0, "STATUS=%s", line);
-        if (s->terminal)
-                draw_bar(s);
-}
-
-static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
-{
-        tell_status((struct supervisor *)userdata); /* one more after the last change, then the post source rests it */
-        return 0;
-}
-
-/* A one-shot timer that is armed only while there is something to tell: an idle daemon does not wake up. */
-static void arm_tick(struct supervisor *s)
-{
-        int enabled = SD_EVENT_OFF;
-
-        if (s->tick)
-                (void)sd_event_source_get_enabled(s->tick, &enabled);
-        if (enabled != SD_EVENT_OFF)
-                return;
-        if (s->tick) {
-                (void)sd_event_source_set_time_relative(s->tick, s->terminal ? BAR_USEC : STATUS_USEC);
-                (void)sd_event_source_set_enabled(s->tick, SD_EVENT_ONESHOT);
-        } else {
-                (void)sd_event_add_time_relative(s->event, &s->tick, CLOCK_MONOTONIC, 0, 0, on_tick, s);
-        }
-}
-
 /* ---- workers */
-
-static void append_formats(GString *out, uint64_t bits)
-{
-        for (enum format f = FORMAT_NONE + 1; f < _FORMAT_MAX; f++)
-                if (bits & (UINT64_C(1) << f))
-                        g_string_append_printf(out, "%s%s", out->len > 0 && out->str[out->len - 1] != '(' ? " " : "", format_name(f));
-}
-
-static void tell_ready(struct supervisor *s)
-{
-        static const struct {
-                uint32_t bit;
-                const char *name;
-        } layers[] = { { SANDBOX_NO_NEW_PRIVS, "no-new-privs" },
-                       { SANDBOX_RLIMITS, "rlimits" },
-                       { SANDBOX_LANDLOCK, "landlock" },
-                       { SANDBOX_SECCOMP, "seccomp" } };
-        g_autoptr(GString) sandbox = g_string_new(NULL);
-        g_autoptr(GString) readable = g_string_new(NULL);
-        g_autoptr(GString) writable = g_string_new(NULL);
-
-        for (size_t i = 0; i < G_N_ELEMENTS(layers); i++)
-                if (s->sandbox & layers[i].bit)
-                        g_string_append_printf(sandbox, "%s%s", sandbox->len > 0 ? " " : "", layers[i].name);
-        append_formats(readable, s->hello_readable & s->config->loaders);
-        append_formats(writable, s->hello_writable);
-        log_event(EV_READY,
-                  FIELDS(F_NUM(WORKERS, pool_size(s->work.pool)), F_STR(SANDBOX, sandbox->str), F_STR(READABLE, readable->str),
-                         F_STR(WRITABLE, writable->str)),
-                  "Ready: %u of %u folders watched, %u workers, sandbox %s; reads %s; writes %s", folders_usable(&s->folders),
-                  s->config->folders->len, pool_size(s->work.pool), sandbox->len > 0 ? sandbox->str : "none", readable->str,
-                  writable->str);
-        (void)sd_notify(0, "READY=1");
-}
 
 static void end(struct supervisor *s, int status);
 
@@ -155,9 +47,6 @@ static void on_worker_ready(const struct wire_hello *hello, void *userdata)
         const uint32_t all = SANDBOX_NO_NEW_PRIVS | SANDBOX_RLIMITS | SANDBOX_LANDLOCK | SANDBOX_SECCOMP;
         struct supervisor *s = (struct supervisor *)userdata;
 
-        s->hello_readable = hello->readable;
-        s->hello_writable = hello->writable;
-        s->sandbox = hello->sandbox;
         if ((hello->sandbox & all) != all && !s->ready) {
                 log_event(EV_TROUBLE, NO_FIELDS, "This kernel does not give workers the whole sandbox (missing:%s%s)%s",
                           hello->sandbox & SANDBOX_LANDLOCK ? "" : " landlock", hello->sandbox & SANDBOX_SECCOMP ? "" : " seccomp",
@@ -169,7 +58,8 @@ static void on_worker_ready(const struct wire_hello *hello, void *userdata)
         if (s->ready || s->stopping || pool_ready(s->work.pool) < pool_size(s->work.pool))
                 return;
         s->ready = true;
-        tell_ready(s);
+        report_begin(&s->report, s->event, &s->work, &s->folders);
+        report_ready(&s->report, hello);
 }
 
 static void on_worker_reply(const struct wire_reply *reply, int slot, void *userdata)
@@ -312,7 +202,7 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *si,
                           "The old configuration stays in force, the new one is wrong: %s", errors->str);
         }
         (void)sd_notify(0, "READY=1");
-        arm_tick(s);
+        report_soon(&s->report);
         return 0;
 }
 
@@ -367,11 +257,11 @@ static int on_post(sd_event_source *source, void *userdata)
         (void)sd_event_source_set_enabled(s->scan, scan || go_on ? SD_EVENT_ON : SD_EVENT_OFF);
         (void)sd_event_source_set_enabled(s->journal, log_pending() ? SD_EVENT_ON : SD_EVENT_OFF);
         if (s->ready && (!work_is_quiet(&s->work) || scan))
-                arm_tick(s);
+                report_soon(&s->report);
         if (s->options->once && s->ready && !s->stopping && nothing_left(s))
                 end(s, s->work.status.failed > 0 ? 1 : 0);
         if (s->stopping && work_is_quiet(&s->work)) {
-                clear_bar(s);
+                report_end(&s->report);
                 s->stopped_workers = true;
                 pool_stop(s->work.pool);
         }
@@ -503,7 +393,6 @@ static void stop(struct supervisor *s)
         (void)sd_event_source_disable_unref(s->post);
         (void)sd_event_source_disable_unref(s->scan);
         (void)sd_event_source_disable_unref(s->due);
-        (void)sd_event_source_disable_unref(s->tick);
         (void)sd_event_source_disable_unref(s->drain);
         (void)sd_event_source_disable_unref(s->reaper);
         (void)sd_event_source_disable_unref(s->journal);
@@ -517,9 +406,7 @@ int supervisor_run(const struct options *options, struct config *config)
         int status;
 
         prepare_process();
-        s.terminal = options->once && isatty(STDERR_FILENO) == 1;
-        if (s.terminal)
-                log_set_stderr_hooks(clear_bar, draw_bar, &s);
+        report_init(&s.report, options->once && isatty(STDERR_FILENO) == 1);
         log_event(EV_STARTED, FIELDS(F_STR(VERSION, PACKAGE_VERSION)), "thumbnaild " PACKAGE_VERSION " started, %s",
                   config->path ? config->path : "by command line");
         status = start(&s);
@@ -530,7 +417,7 @@ int supervisor_run(const struct options *options, struct config *config)
                         status = EX_OSERR;
                 }
         }
-        clear_bar(&s);
+        report_end(&s.report);
         log_set_stderr_hooks(NULL, NULL, NULL);
         stop(&s);
         return status;

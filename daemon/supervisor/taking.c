@@ -5,6 +5,7 @@
 
 #include "base.h"
 #include "log.h"
+#include "plan.h"
 
 #include <fcntl.h>
 
@@ -94,7 +95,7 @@ void taking_made(struct work *w, struct folder *folder, const char *file, const 
                 return;
         t = taking_new(w, folder, file, source, folder->inbox_fd,
                        folder->config->originals == ORIGINAL_MOVE ? folder->processed_fd : -1);
-        n = folder_open_outputs(folder, file, source, t->original.sync_fds, G_N_ELEMENTS(t->original.sync_fds));
+        n = plan_open_folders(folder, file, source, t->original.sync_fds, G_N_ELEMENTS(t->original.sync_fds));
         if (n < 0) { /* a thumbnail's folder went away meanwhile: it is not made after all */
                 look_again(w, folder, file, PASSING_USEC);
                 original_task_free(&t->original);

@@ -4,8 +4,10 @@
 #include "work.h"
 
 #include "base.h"
+#include "examine.h"
 #include "log.h"
 #include "outcome.h"
+#include "plan.h"
 #include "taking.h"
 
 #include <assert.h>
@@ -15,11 +17,8 @@
 
 #define MIB                   (UINT64_C(1) << 20)
 #define LIGHT_GRANT_MAX_BYTES (512 * MIB)
-#define ATTEMPTS_MAX          2U                 /* deaths of a worker that a picture may cause */
-#define NO_MTIME_SETTLE_USEC  UINT64_C(60000000) /* an interrupted rsync --partial leaves mtime 0 */
+#define ATTEMPTS_MAX          2U /* deaths of a worker that a picture may cause */
 #define TAKING_MAX            256U
-#define TELL_WAITING_USEC     UINT64_C(1000000)
-#define LINK_CHECK_USEC       UINT64_C(5000000)
 
 uint64_t work_now_usec(const struct work *w)
 {
@@ -98,146 +97,14 @@ void work_odd(struct work *w, struct folder *folder, const char *file, unsigned 
         w->status.skipped++;
 }
 
-/* ---- is it complete? */
-
-/* When the file has been quiet for long enough: 0 if it has, else the time at which to look again. */
-static uint64_t quiet_at(const struct work *w, const struct job *job)
-{
-        uint64_t settle = (uint64_t)job->folder->config->settle_ms * 1000, ready;
-        bool no_mtime = job->source.mtime_nsec / INT64_C(1000000000) == 0;
-
-        if (no_mtime)
-                settle = MAX(settle, NO_MTIME_SETTLE_USEC);
-        else if (job->source.writers == WRITERS_NONE && job->source.end == FORMAT_END_COMPLETE)
-                return 0;
-        ready = job->changed_usec + settle;
-        return ready <= work_now_usec(w) ? 0 : ready;
-}
-
-/* Open the file and see.  Returns whether it can be made now; else the job has been put where it belongs. */
-static bool examine(struct work *w, struct job *job)
-{
-        struct source now;
-        int r = source_open(job->folder->inbox_fd, job->file, job->folder->leases, &now, &job->input_fd);
-        uint64_t due;
-
-        if (r == -ELOOP || r == -EINVAL) {
-                outcome_skip(w, job, REASON_NOT_REGULAR,
-                             r == -ELOOP ? "it is a symbolic link, and links are not followed" : "it is no regular file");
-                return false;
-        }
-        if (r == -ENOENT || r == -ENOTDIR) {
-                queue_remove(w->queue, job);
-                return false;
-        }
-        if (r < 0) {
-                enum reason reason = r == -EAGAIN ? REASON_BEING_WRITTEN : reason_from_errno(r);
-
-                due = work_now_usec(w) + job_retry_delay_usec(job->retries, g_random_int());
-                if (reason_kind(reason) == REASON_IS_WAITING) {
-                        job->retries++;
-                        outcome_hold(w, job, reason, due, true);
-                } else if (reason_kind(reason) == REASON_IS_PASSING) {
-                        outcome_again(w, job, reason, g_strerror(-r));
-                } else {
-                        outcome_fail(w, job, reason, g_strerror(-r));
-                }
-                return false;
-        }
-        if (job->seen && (now.size != job->source.size || now.mtime_nsec != job->source.mtime_nsec || now.inode != job->source.inode))
-                job->changed_usec = work_now_usec(w);
-        job->source = now;
-        job->seen = true;
-        if (now.writers == WRITERS_SOME) {
-                struct stat st;
-
-                /* CLOSE_WRITE tells when it is over, but not here when the writer opened it by another name.  An ordinary
-                 * copy is over before it is worth a line. */
-                bool tell = w->once || work_now_usec(w) >= job->changed_usec + TELL_WAITING_USEC;
-
-                due = fstat(job->input_fd, &st) == 0 && st.st_nlink > 1 ? work_now_usec(w) + LINK_CHECK_USEC : 0;
-                job->input_fd = fd_close(job->input_fd);
-                outcome_hold(w, job, REASON_BEING_WRITTEN, tell ? due : job->changed_usec + TELL_WAITING_USEC, tell);
-                return false;
-        }
-        due = quiet_at(w, job);
-        if (due > 0) {
-                job->input_fd = fd_close(job->input_fd);
-                outcome_hold(w, job, REASON_INCOMPLETE, due, now.mtime_nsec / INT64_C(1000000000) == 0);
-                return false;
-        }
-        if (job->complete_usec == 0)
-                job->complete_usec = work_now_usec(w);
-        return true;
-}
-
-/* What is known of the file from earlier.  Returns whether the job goes on. */
-static bool recall(struct work *w, struct job *job)
-{
-        struct folder *f = job->folder;
-        unsigned deaths = 0;
-        enum reason reason;
-        int64_t since;
-
-        if (job->abandoning) {
-                if (work_now_usec(w) < job->abandon_usec) { /* only its mode or owner changed */
-                        job->input_fd = fd_close(job->input_fd);
-                        job_step(job, JOB_HOLD);
-                        queue_wait(w->queue, job, job->abandon_usec);
-                        return false;
-                }
-                taking_failed(w, f, job->file, &job->source);
-                job_step(job, JOB_REFUSE);
-                outcome_finish(w, job);
-                return false;
-        }
-        reason = job->asked ? REASON_NONE : failures_find(f->failures, job->file, &job->source, &since);
-        if (reason != REASON_NONE && failures_apart_fd(f->failures) < 0) {
-                w->status.failed += w->once; /* "now or earlier" */
-                job_step(job, JOB_REFUSE);
-                outcome_finish(w, job);
-                return false;
-        }
-        if (reason != REASON_NONE && outcome_await_abandonment(w, job, reason, since))
-                return false;
-        if (job->lane == LANE_SUSPECT || !suspects_has(f->suspects, job->file, &deaths))
-                return true;
-        if (deaths >= SUSPECT_DEATHS_MAX) {
-                outcome_fail(w, job, REASON_CRASHED, "the whole service died three times while this was the only picture in work");
-                return false;
-        }
-        job->input_fd = fd_close(job->input_fd);
-        queue_ready(w->queue, job, LANE_SUSPECT);
-        return false;
-}
-
-/* What needs no worker to be refused.  Returns whether the job goes on. */
-static bool accept(struct work *w, struct job *job)
-{
-        const char *base = strrchr(job->file, '/') ? strrchr(job->file, '/') + 1 : job->file;
-        bool picture_name = format_picture_name(base);
-
-        if (job->source.format == FORMAT_NONE && !picture_name)
-                outcome_skip(w, job, REASON_UNSUPPORTED, "it is no picture");
-        else if (job->source.size == 0)
-                outcome_fail(w, job, REASON_EMPTY, NULL);
-        else if (job->source.format == FORMAT_NONE)
-                outcome_fail(w, job, REASON_UNSUPPORTED, "its content is none of a picture that is known");
-        else if (job->source.size > (uint64_t)w->config->limits.file_mib * MIB)
-                outcome_fail(w, job, REASON_TOO_LARGE, "the file is larger than 'file_mib' allows");
-        else
-                return true;
-        return false;
-}
-
 /* ---- what is missing? */
 
 /* Returns whether there is something to render. */
-static bool plan(struct work *w, struct job *job)
+static bool plan_job(struct work *w, struct job *job)
 {
-        struct folder_plan p;
+        struct plan p;
 
-        folder_plan(job->folder, job->file, &job->source, job->rewritten, &p);
+        plan_make(job->folder, job->file, &job->source, job->rewritten, &p);
         job->n_outputs = p.n_outputs;
         job->outputs = p.outputs;
         if (p.taken) {
@@ -354,7 +221,7 @@ static void advance(struct work *w, struct job *job)
                 queue_wait(w->queue, job, f->stalled_until_usec);
                 return;
         }
-        if (!examine(w, job) || !recall(w, job) || !accept(w, job) || !plan(w, job) || !create_outputs(w, job))
+        if (!examine(w, job) || !plan_job(w, job) || !create_outputs(w, job))
                 return;
         job->touched = job->touched_rewritten = false;
         submit(w, job);

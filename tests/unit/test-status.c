@@ -10,7 +10,7 @@
 static void test_line(void)
 {
         struct status s = { 0 };
-        const struct status_view busy = { .busy = 2, .workers = 2, .waiting = 128 }, idle = { .workers = 2 };
+        const struct status_view busy = { .busy = 2, .workers = 2, .waiting = 128, .ready = 128 }, idle = { .workers = 2 };
         uint64_t now = 1000 * SECOND;
         g_autofree char *before = status_line(&s, &busy, now), *line = NULL, *later = NULL;
 

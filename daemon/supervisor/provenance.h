@@ -10,4 +10,4 @@
 
 /* Compare the presets of @config with those that @outbox was made by, and mark what is stale.  Does nothing where records can be kept.
  * Returns how many thumbnails were marked, or a negative errno. */
-int presets_update(struct outbox *outbox, const struct folder_config *config);
+int provenance_update(struct outbox *outbox, const struct folder_config *config);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The presets file, and the walk that marks stale thumbnails. */
 
-#include "presets.h"
+#include "provenance.h"
 
 #include "base.h"
 #include "name.h"
@@ -65,7 +65,7 @@ static int mark(struct outbox *outbox, const struct folder_config *config, const
         return m.marked;
 }
 
-int presets_update(struct outbox *outbox, const struct folder_config *config)
+int provenance_update(struct outbox *outbox, const struct folder_config *config)
 {
         g_autofree char *text = NULL;
         g_auto(GStrv) lines = NULL;

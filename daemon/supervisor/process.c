@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* fork(2), descriptors, execv(3). */
+/* fork(2), descriptors, execv(3), and proc(5). */
 
-#include "spawn.h"
+#include "process.h"
 
 #include "base.h"
 #include "log.h"
 
 #include <fcntl.h>
-#include <signal.h>
+#include <glib.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
+#define EXEC_FAILED       127 /* as the shell has it */
 #define WORKER_SOCKET_FD  3
 #define WORKER_JOURNAL_FD 4
 
@@ -36,10 +39,10 @@ static void __attribute__((noreturn)) become_worker(const char *path, char *cons
         /* The unit gives us CAP_LEASE; a decoder has no use for it, and exec(2) keeps no capability that is not ambient. */
         (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
         (void)execv(path, argv);
-        _exit(127);
+        _exit(EXEC_FAILED);
 }
 
-int spawn_worker(const char *path, int number, int *ret_pid, int *ret_fd)
+int process_spawn(const char *path, int number, int *ret_pid, int *ret_fd)
 {
         _cleanup_(fd_closep) int journal_fd = log_connect(), ours = -1, theirs = -1;
         char slot[12], parent[12];
@@ -62,4 +65,41 @@ int spawn_worker(const char *path, int number, int *ret_pid, int *ret_fd)
         *ret_pid = pid;
         *ret_fd = fd_steal(&ours);
         return 0;
+}
+
+char *process_describe_end(const siginfo_t *si)
+{
+        const char *name = sigabbrev_np(si->si_status);
+
+        if (si->si_code == CLD_EXITED && si->si_status == EXEC_FAILED)
+                return g_strdup("it could not be executed");
+        if (si->si_code == CLD_EXITED)
+                return g_strdup_printf("it exited with status %d", si->si_status);
+        return g_strdup_printf("signal %d (SIG%s)%s", si->si_status, name ? name : "?",
+                               si->si_code == CLD_DUMPED ? ", core dumped" : "");
+}
+
+bool process_killed_from_outside(const siginfo_t *si)
+{
+        if (si->si_code == CLD_EXITED)
+                return false;
+        return si->si_status == SIGKILL || si->si_status == SIGTERM || si->si_status == SIGINT || si->si_status == SIGHUP ||
+               si->si_status == SIGQUIT;
+}
+
+uint64_t process_anonymous_bytes(int pid)
+{
+        g_autofree char *path = g_strdup_printf("/proc/%d/statm", pid), *text = NULL;
+        unsigned long resident = 0, shared = 0;
+
+        if (!g_file_get_contents(path, &text, NULL, NULL) || sscanf(text, "%*u %lu %lu", &resident, &shared) != 2)
+                return 0;
+        return (uint64_t)(resident - MIN(shared, resident)) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+int process_limit_address_space(int pid, uint64_t bytes)
+{
+        const struct rlimit limit = { .rlim_cur = bytes, .rlim_max = RLIM_INFINITY };
+
+        return prlimit(pid, RLIMIT_AS, &limit, NULL) < 0 ? neg_errno() : 0;
 }

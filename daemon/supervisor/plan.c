@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Names, records and their comparison, for all presets of one file. */
+
+#include "plan.h"
+
+#include "base.h"
+#include "name.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+/* What format = "same" means for an original of @format. */
+static enum format same_format(enum format format)
+{
+        static const enum format writable[] = { FORMAT_PNG, FORMAT_WEBP, FORMAT_GIF, FORMAT_AVIF, FORMAT_JXL };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(writable); i++)
+                if (writable[i] == format)
+                        return format;
+        return FORMAT_JPEG;
+}
+
+/* The name of the thumbnail by @preset, owned; *@ret_spec gets the preset's with its format decided. */
+static char *output_name(const struct folder *f, const char *file, enum format original, const struct preset *preset,
+                         struct wire_spec *ret_spec)
+{
+        struct name_variant variant = { preset->name, NULL };
+
+        *ret_spec = preset->spec;
+        if (ret_spec->format == FORMAT_SAME)
+                ret_spec->format = same_format(original);
+        variant.extension = format_extension((enum format)ret_spec->format);
+        return name_expand(f->config->template, f->config->label, file, &variant, outbox_component_max(f->outbox));
+}
+
+int plan_open_folders(struct folder *f, const char *file, const struct source *source, int *ret, unsigned room)
+{
+        g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        unsigned n = 0;
+
+        for (guint i = 0; i < f->config->presets->len; i++) {
+                struct wire_spec spec;
+                g_autofree char *name =
+                        output_name(f, file, source->format, (const struct preset *)f->config->presets->pdata[i], &spec);
+                int fd;
+
+                if (!g_hash_table_add(seen, g_path_get_dirname(name)))
+                        continue;
+                fd = n < room ? outbox_open_folder(f->outbox, name) : -E2BIG;
+                if (fd < 0) {
+                        while (n > 0)
+                                (void)fd_close(ret[--n]);
+                        return fd;
+                }
+                ret[n++] = fd;
+        }
+        return (int)n;
+}
+
+static void plan_one(struct folder *f, const char *file, const struct source *source, bool rewritten, const struct preset *preset,
+                     struct record *record, struct plan *plan)
+{
+        struct wire_spec spec;
+        g_autofree char *name = output_name(f, file, source->format, preset, &spec);
+
+        (void)g_strlcpy(record->preset, preset->fingerprint, sizeof record->preset);
+        switch (outbox_look(f->outbox, name, record)) {
+        case OUTBOX_FRESH:
+                return;
+        case OUTBOX_TAKEN:
+                if (!plan->taken)
+                        plan->taken = (char *)g_steal_pointer(&name);
+                return;
+        case OUTBOX_RESTAMP:
+                if (!rewritten && outbox_restamp(f->outbox, name, record) == 0) {
+                        plan->n_restamped++;
+                        return;
+                }
+                break;
+        case OUTBOX_STALE:
+                break;
+        }
+        plan->outputs = g_renew(struct job_output, plan->outputs, plan->n_outputs + 1);
+        plan->outputs[plan->n_outputs++] =
+                (struct job_output){ .name = (char *)g_steal_pointer(&name), .spec = spec, .record = *record, .fd = -1 };
+}
+
+void plan_make(struct folder *f, const char *file, const struct source *source, bool rewritten, struct plan *ret)
+{
+        struct record record = { .size = source->size, .inode = source->inode, .mtime_nsec = source->mtime_nsec };
+
+        *ret = (struct plan){ 0 };
+        record_hash(file, record.file);
+        for (guint i = 0; i < f->config->presets->len; i++)
+                plan_one(f, file, source, rewritten, (const struct preset *)f->config->presets->pdata[i], &record, ret);
+}
+
+bool plan_wants(struct folder *f, const char *file, int fd, const char *base)
+{
+        struct source source = { 0 };
+        struct plan plan;
+        struct stat st;
+        bool wanted;
+
+        if (f->config->wants_same || f->config->originals != ORIGINAL_KEEP) /* only a real look tells what is to be done */
+                return true;
+        if (fstatat(fd, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return false;
+        source.size = (uint64_t)st.st_size;
+        source.inode = st.st_ino;
+        source.mtime_nsec = source_mtime_nsec(&st);
+        plan_make(f, file, &source, true, &plan);
+        wanted = plan.n_outputs > 0 || plan.taken;
+        for (unsigned i = 0; i < plan.n_outputs; i++)
+                g_free(plan.outputs[i].name);
+        g_free(plan.outputs);
+        g_free(plan.taken);
+        return wanted;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* What should stand in the outbox for a file, compared with what does. */
+
+#include "folder.h"
+
+/* The folders in which thumbnails of @file stand, open for fsync(2): at most @room, each once, into @ret.  Returns their number, or a
+ * negative errno with nothing opened. */
+int plan_open_folders(struct folder *folder, const char *file, const struct source *source, int *ret, unsigned room);
+
+struct plan {
+        unsigned n_outputs; /* to make: owned array for the job */
+        struct job_output *outputs;
+        unsigned n_restamped; /* corrected in place just now */
+        char *taken;          /* owned name of one that something else holds, or NULL */
+};
+
+/* Compare what should stand in the outbox for @file in the version @source with what does.  With @rewritten a thumbnail that differs by
+ * the original's mtime alone is made again, else it is stamped anew here. */
+void plan_make(struct folder *folder, const char *file, const struct source *source, bool rewritten, struct plan *ret);
+
+/* Whether anything is to be done for entry @base of @fd, which is @file. */
+bool plan_wants(struct folder *folder, const char *file, int fd, const char *base);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* One worker process: starting it by fork and exec, so that it has an address-space layout of its own and none of our memory; bounding
+ * and watching it from outside; and what its end says. */
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Start @path as `thumbnail-worker NUMBER OUR_PID`, with /dev/null as descriptors 0 and 1, our stderr as 2, one end of a SOCK_SEQPACKET
+ * pair as 3, a journal connection of its own as 4 if there is a journal, and nothing else.  Returns 0 with its process id and our end of
+ * the pair, non-blocking and owned by the caller; or a negative errno. */
+int process_spawn(const char *path, int number, int *ret_pid, int *ret_fd);
+
+/* Bound its address space from now on; from outside, where it cannot undo it.  Returns 0 or a negative errno. */
+int process_limit_address_space(int pid, uint64_t bytes);
+
+/* What it has allocated for itself, without what it shares with other workers; 0 if that cannot be known. */
+uint64_t process_anonymous_bytes(int pid);
+
+/* How it ended, for people; owned. */
+char *process_describe_end(const siginfo_t *si);
+
+/* Whether it was ended by a signal that somebody sent, not by what its decoder did: a fault, an abort, a forbidden call, an exit. */
+bool process_killed_from_outside(const siginfo_t *si);
