@@ -181,8 +181,12 @@ def test_formats_are_completed():
 # --- configuration: the key tables, the manual page, the shipped file and the examples ---
 
 
+# The tables may be in more than one file.
+CONFIG_CODE = "".join(path.read_text() for path in sorted((TREE / "daemon/supervisor").glob("config*.c")))
+
+
 def key_tables():
-    text = (TREE / "daemon/supervisor/config.c").read_text()
+    text = CONFIG_CODE
     tables = {
         name: dict(re.findall(r'\{ "(\w+)", (KEY_\w+)', body))
         for name, body in re.findall(r"struct key (\w+)_keys\[\] = \{(.*?)^\};", text, re.MULTILINE | re.DOTALL)
@@ -207,13 +211,64 @@ def test_keys_are_in_the_manual(table):
 @pytest.mark.parametrize("table", SECTIONS)
 def test_keys_to_come_are_marked(table):
     for key, kind in key_tables()[table].items():
-        if kind == "KEY_NOT_YET":
-            assert items(table)[key].startswith(".Em Coming .\n"), key
+        assert items(table)[key].startswith(".Em Coming .\n") == (kind == "KEY_NOT_YET"), key
+
+
+def not_yet():
+    """What belongs to the contract and is refused: {key: None, or the choice of it that is}."""
+    found = {key: None for table in key_tables().values() for key, kind in table.items() if kind == "KEY_NOT_YET"}
+    for name, body in re.findall(r"struct key_choice (\w+)\[\] = \{(.*?)\};", CONFIG_CODE, re.DOTALL):
+        for choice in re.findall(r'\{ "(\w+)", \w+, \.not_yet = true', body):
+            (key,) = re.findall(r'\{ "(\w+)", KEY_CHOICE, [^}]*\.choices = ' + name + r"\b", CONFIG_CODE)
+            found[key] = choice
+    return found
+
+
+@pytest.mark.parametrize("document", ["README", "shipped"])
+def test_what_is_said_to_come_is_what_is_refused(document):
+    """Neither more, nor less."""
+    if document == "README":
+        text = README.split("## Not built yet")[1].split("And these are missing")[0]
+        words = re.findall(r"`([^`]+)`", text)
+    else:
+        words = re.search(r"// Coming, and refused until then: (.*)\.\n", DEFAULT_CONFIGURATION).group(1).split(", ")
+    said = dict(word.replace('"', "").split(" = ") if " = " in word else (word, None) for word in words)
+    assert said == not_yet()
+
+
+def test_choices_to_come_are_marked():
+    for key, choice in not_yet().items():
+        if choice:
+            assert re.search(rf"^\.Em Coming :\n\.Qq {choice} \.$", items("folder")[key], re.MULTILINE), key
+    marked = {key for table in SECTIONS for key, text in items(table).items() if ".Em Coming" in text}
+    assert marked == set(not_yet())
+
+
+@pytest.mark.parametrize("key", sorted(key for key, choice in not_yet().items()))
+def test_what_is_said_to_come_is_refused(tmp_path, key):
+    choice = not_yet()[key]
+    value = f'"{choice}"' if choice else "10"
+    (tmp_path / "x.conf").write_text(f'folders = ( {{ inbox = "/in"; outbox = "/out"; {key} = {value}; }} );\n')
+    checked = check_config(tmp_path / "x.conf")
+    assert checked.returncode == 78 and "not supported yet" in checked.stderr, checked.stderr
+
+
+def test_defaults_of_numbers_are_those_of_the_code():
+    """In the shipped file and in the manual page."""
+    shown = dict(re.findall(r"(?<=[/{;] )(\w+) = (\d+);", DEFAULT_CONFIGURATION))
+    for preset in ("width", "height", "quality"):
+        shown.pop(preset, None)
+    assert {"abandon_seconds", "settle_ms", "stop_seconds", "mode", "free_mib", "memory_mib"} <= set(shown)
+    for key, value in shown.items():
+        found = re.search(rf"(?:->|\.){key} = (0?\d+)\b", CONFIG_CODE)
+        default = int(found.group(1), 8 if found.group(1).startswith("0") else 10) if found else 0
+        assert int(value) == default, key
+        page = next(text for table in SECTIONS for name, text in items(table).items() if name == key)
+        assert re.search(rf"\b{value}\b", page), key
 
 
 def test_choices_are_in_the_manual():
-    text = (TREE / "daemon/supervisor/config.c").read_text()
-    for body in re.findall(r"struct key_choice \w+\[\] = \{(.*?)\};", text, re.DOTALL):
+    for body in re.findall(r"struct key_choice \w+\[\] = \{(.*?)\};", CONFIG_CODE, re.DOTALL):
         for choice in re.findall(r'\{ "(\w+)"', body):
             assert re.search(rf"^\.Qq {choice}\b", PAGE_5, re.MULTILINE), choice
 
@@ -238,6 +293,15 @@ def test_shipped_defaults_are_right(tmp_path):
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
+def test_shipped_alternative_is_right(tmp_path):
+    """Of what the shipped file shows for originals that are moved."""
+    moving = re.search(r'^ *//   (originals = "move"; processed = .*;)$', DEFAULT_CONFIGURATION, re.MULTILINE).group(1)
+    assert moving in README
+    (tmp_path / "move.conf").write_text(re.sub(r'// originals = "keep";', lambda _: moving, DEFAULT_CONFIGURATION))
+    checked = check_config(tmp_path / "move.conf")
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
 def example_configurations():
     blocks = re.findall(r"<!-- configuration -->\n```\n(.*?)```", README, re.DOTALL)
     assert blocks
@@ -251,6 +315,39 @@ def test_example_configuration_is_right(tmp_path, number):
     (tmp_path / "example.conf").write_text(example_configurations()[number])
     checked = check_config(tmp_path / "example.conf")
     assert (checked.returncode, checked.stderr) == (0, "")
+
+
+# --- what cannot be made ---
+
+
+def test_a_failure_is_as_the_documents_say(tmp_path):
+    """Where it goes, what its reason file is called, who may read it, and how it is tried again."""
+    for name in ("in/holiday", "out", "failed"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "in/holiday/IMG_1.JPG").write_text("text")
+    folder = f'inbox = "{tmp_path}/in"; outbox = "{tmp_path}/out";'
+    (tmp_path / "apart.conf").write_text(f'folders = ( {{ {folder} failed = "{tmp_path}/failed"; }} );\n')
+    (tmp_path / "left.conf").write_text(f"folders = ( {{ {folder} }} );\n")
+
+    def once(name):
+        done = run(DAEMON, "--once", "--config", tmp_path / name, preexec_fn=lambda: os.umask(0o022))
+        assert done.returncode == 1, done.stderr
+
+    def said(reason):
+        assert reason.stat().st_mode & 0o777 == 0o640
+        token, sentence = reason.read_text().splitlines()[:2]
+        assert token == "unsupported" and token in reasons() and sentence.startswith("No thumbnail was made")
+
+    assert "OUTBOX/.thumbnaild/failed/holiday/IMG_1.JPG.why.txt" in PAGE_5
+    once("left.conf")
+    said(tmp_path / "out/.thumbnaild/failed/holiday/IMG_1.JPG.why.txt")
+    assert (tmp_path / "in/holiday/IMG_1.JPG").exists()
+
+    (tmp_path / "out/.thumbnaild/failed/holiday/IMG_1.JPG.why.txt").unlink()
+    assert "failed/holiday/IMG_1.JPG.why.txt" in PAGE_8
+    once("apart.conf")
+    said(tmp_path / "failed/holiday/IMG_1.JPG.why.txt")
+    assert (tmp_path / "failed/holiday/IMG_1.JPG").exists() and not (tmp_path / "in/holiday/IMG_1.JPG").exists()
 
 
 # --- README ---
@@ -294,6 +391,36 @@ def test_folders_of_readme_exist():
 
 
 # --- packaging ---
+
+
+def test_licence():
+    assert (TREE / "LICENSE").read_bytes() == Path("/usr/share/common-licenses/GPL-2").read_bytes()
+
+
+def test_every_file_names_its_licence():
+    files = [path for folder in ("daemon", "conf", "systemd", "tests") for path in (TREE / folder).rglob("*") if path.is_file()]
+    mine = [path for path in files if path.suffix in (".c", ".h", ".py", ".sh", ".in", ".conf", ".catalog", ".5", ".8") or path.name in ("run", "set-up")]
+    assert len(mine) > 50
+    assert [str(path) for path in mine if "SPDX-License-Identifier: GPL-2.0-or-later" not in path.read_text()[:400]] == []
+
+
+def spool():
+    """The folders that tmpfiles.d makes, with their modes."""
+    text = (TREE / "systemd/thumbnaild.tmpfiles.conf").read_text()
+    return dict(re.findall(r"^d +(/\S+) +:?(\d+) ", text, re.MULTILINE))
+
+
+def test_folders_of_the_shipped_configuration_are_made():
+    named = set(re.findall(r'= "(/[^"]+)"', DEFAULT_CONFIGURATION))
+    assert len(named) == 4 and named <= set(spool())
+    writable = re.search(r"^ReadWritePaths=-(\S+)$", (TREE / "systemd/thumbnaild.service.in").read_text(), re.MULTILINE).group(1)
+    assert all(path.startswith(f"{writable}/") for path in named), "one mount for all, or renames are copies"
+    assert {key: spool()[f"{writable}/{key}"] for key in ("inbox", "outbox", "failed", "processed")} == {
+        "inbox": "3770",  # sticky: members take nothing of each other's
+        "outbox": "2755",
+        "failed": "2770",  # members remove reasons, which are the daemon's
+        "processed": "2770",
+    }
 
 
 @pytest.mark.parametrize("unit", ["thumbnaild.service", "thumbnaild@.service"])
