@@ -30,6 +30,8 @@ struct resampler {
         uint32_t *sums;         /* [in_w × bands], of the rows of a block so far */
         float *line;            /* [across.n_in × lanes] */
         float *ring;            /* [down.taps + 1][out_w × lanes] */
+        const float **rows;     /* [down.taps], into the ring */
+        float *line_out;        /* [out_w × lanes] */
         uint8_t *out;
 };
 
@@ -113,9 +115,11 @@ struct resampler *resampler_new(uint32_t in_w, uint32_t in_h, unsigned bands, bo
                 r->sums = (uint32_t *)g_try_malloc0_n((size_t)in_w * bands, sizeof(uint32_t));
                 r->line = (float *)g_try_malloc_n(line + 4, sizeof(float));
                 r->ring = (float *)g_try_malloc_n((size_t)(r->down.taps + 1) * out_w * r->lanes + 4, sizeof(float));
+                r->rows = (const float **)g_try_malloc_n(r->down.taps, sizeof *r->rows);
+                r->line_out = (float *)g_try_malloc_n((size_t)out_w * r->lanes, sizeof(float));
                 r->out = (uint8_t *)g_try_malloc_n((size_t)out_w * out_h, bands);
         }
-        if (r->sums && r->line && r->ring && r->out)
+        if (r->sums && r->line && r->ring && r->rows && r->line_out && r->out)
                 return r;
         resampler_free(r);
         return NULL;
@@ -130,6 +134,8 @@ void resampler_free(struct resampler *r)
         g_free(r->sums);
         g_free(r->line);
         g_free(r->ring);
+        g_free(r->rows);
+        g_free(r->line_out);
         g_free(r->out);
         g_free(r);
 }
@@ -266,38 +272,46 @@ static void store(const struct resampler *r, const float *in, uint8_t *out, uint
         }
 }
 
+/* Weigh @n floats of each of @taps rows into @sums, sixteen at a time, so that the sums stay in registers. */
+static void weigh_rows(const float *const *rows, const float *w, uint32_t taps, size_t n, float *sums)
+{
+        size_t i = 0;
+
+        for (; i + 16 <= n; i += 16) {
+                v4 a = { 0 }, b = { 0 }, c = { 0 }, d = { 0 }; /* by name: an array would be kept in memory */
+
+                for (uint32_t t = 0; t < taps; t++) {
+                        v4 in[4];
+
+                        memcpy(in, rows[t] + i, sizeof in);
+                        a += in[0] * w[t];
+                        b += in[1] * w[t];
+                        c += in[2] * w[t];
+                        d += in[3] * w[t];
+                }
+
+                const v4 sum[4] = { a, b, c, d };
+
+                memcpy(sums + i, sum, sizeof sum);
+        }
+        for (; i < n; i++) {
+                sums[i] = 0;
+                for (uint32_t t = 0; t < taps; t++)
+                        sums[i] += rows[t][i] * w[t];
+        }
+}
+
 /* One row of the result from the ring. */
 static void filter_down(struct resampler *r)
 {
-        enum { AT_ONCE = 256 }; /* floats: stays in the first cache */
         const struct axis *a = &r->down;
-        const float *w = a->weights + (size_t)r->next_out * a->taps;
-        uint32_t n = MIN(a->taps, a->n_in - a->first[r->next_out]);
+        uint32_t first = a->first[r->next_out], taps = MIN(a->taps, a->n_in - first);
         size_t width = (size_t)r->out_w * r->lanes;
-        uint8_t *out = r->out + (size_t)r->next_out * r->out_w * r->bands;
 
-        for (size_t at = 0; at < width; at += AT_ONCE) {
-                size_t m = MIN(AT_ONCE, width - at);
-                float sums[AT_ONCE] = { 0 };
-
-                for (uint32_t t = 0; t < n; t++) {
-                        const float *in = r->ring + (a->first[r->next_out] + t) % (a->taps + 1) * width + at;
-
-                        if (m == AT_ONCE)
-                                for (size_t i = 0; i < AT_ONCE; i += 4) {
-                                        v4 sum, add;
-
-                                        memcpy(&sum, sums + i, sizeof sum);
-                                        memcpy(&add, in + i, sizeof add);
-                                        sum += add * w[t];
-                                        memcpy(sums + i, &sum, sizeof sum);
-                                }
-                        else
-                                for (size_t i = 0; i < m; i++)
-                                        sums[i] += in[i] * w[t];
-                }
-                store(r, sums, out + at / r->lanes * r->bands, (uint32_t)(m / r->lanes));
-        }
+        for (uint32_t t = 0; t < taps; t++)
+                r->rows[t] = r->ring + (first + t) % (a->taps + 1) * width;
+        weigh_rows(r->rows, a->weights + (size_t)r->next_out * a->taps, taps, width, r->line_out);
+        store(r, r->line_out, r->out + (size_t)r->next_out * r->out_w * r->bands, r->out_w);
         r->next_out++;
 }
 
