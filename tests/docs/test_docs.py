@@ -400,6 +400,7 @@ def test_licence():
 def test_every_file_names_its_licence():
     files = [path for folder in ("daemon", "conf", "systemd", "tests") for path in (TREE / folder).rglob("*") if path.is_file()]
     mine = [path for path in files if path.suffix in (".c", ".h", ".py", ".sh", ".in", ".conf", ".catalog", ".5", ".8") or path.name in ("run", "set-up")]
+    mine.append(TREE / "meson.build")
     assert len(mine) > 50
     assert [str(path) for path in mine if "SPDX-License-Identifier: GPL-2.0-or-later" not in path.read_text()[:400]] == []
 
