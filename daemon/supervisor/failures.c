@@ -72,6 +72,18 @@ enum reason failures_parse(const char *text, const struct source *source, const 
         return REASON_NONE;
 }
 
+/* Whether the configuration that the reason in @text depends on is still in force.  What is no reason file of ours is left alone. */
+static bool still_holds(const char *text, const char *basis)
+{
+        struct source any = { 0 };
+        const char *identity = strstr(text, "\n" IDENTITY);
+
+        if (!identity ||
+            sscanf(identity + 1, IDENTITY "%" SCNu64 " %" SCNu64 " %" SCNi64, &any.size, &any.inode, &any.mtime_nsec) != 3)
+                return true;
+        return failures_parse(text, &any, basis) != REASON_NONE;
+}
+
 /* ---- files */
 
 static char *reason_name(const char *file, unsigned n)
@@ -137,11 +149,27 @@ enum reason failures_find(struct failures *f, const char *file, const struct sou
         return REASON_NONE;
 }
 
-static void watch_new_folders(struct failures *f)
+/* Read @directory and what is below it now: it holds failures only. */
+static void read_store(struct failures *f, const char *directory)
 {
-        scan_push(f->scan, "");
+        scan_push(f->scan, directory);
         while (scan_step(f->scan, 1024))
                 ;
+}
+
+/* Hear of what happens in the folder that holds @name, and in those above it. */
+static void watch_above(struct failures *f, const char *name)
+{
+        for (const char *slash = strchr(name, '/'); slash; slash = strchr(slash + 1, '/')) {
+                g_autofree char *directory = g_strndup(name, (gsize)(slash - name));
+                _cleanup_(fd_closep) int fd = -1;
+
+                if (intake_watches_directory(f->intake, directory))
+                        continue;
+                fd = path_openat(f->root_fd, directory, O_RDONLY | O_DIRECTORY, 0);
+                if (fd >= 0)
+                        (void)intake_watch(f->intake, directory, fd);
+        }
 }
 
 static int write_reason(struct failures *f, const char *name, const char *text)
@@ -164,8 +192,7 @@ static int write_reason(struct failures *f, const char *name, const char *text)
                 (void)unlinkat(parent, temporary, 0);
                 return r;
         }
-        if (strchr(name, '/'))
-                watch_new_folders(f);
+        watch_above(f, name);
         return 0;
 }
 
@@ -230,12 +257,12 @@ static void on_news(const char *name, enum intake_news news, void *userdata)
 
 static void on_directory(const char *directory, void *userdata)
 {
-        watch_new_folders((struct failures *)userdata);
+        read_store((struct failures *)userdata, directory);
 }
 
 static void on_overflow(void *userdata)
 {
-        watch_new_folders((struct failures *)userdata); /* removed originals' reasons are missed at worst; a restart finds them */
+        read_store((struct failures *)userdata, "");
 }
 
 static bool on_changed(void *userdata)
@@ -272,7 +299,7 @@ static bool on_found(const char *file, int fd, const char *base, unsigned char t
         text = read_reason(f, reason, &since);
         if (!text)
                 f->hooks->give_back(file, &source, f->userdata);
-        else if (failures_parse(text, &source, f->basis) == REASON_NONE && strstr(text, "\n" IDENTITY))
+        else if (!still_holds(text, f->basis))
                 (void)unlinkat(f->root_fd, reason, 0); /* heard of, as if an operator had done it */
         return false;
 }
@@ -304,9 +331,13 @@ int failures_new(sd_event *event, int root_fd, bool apart, const char *basis, co
                 return r;
         }
         f->scan = scan_new(f->root_fd, &scan_hooks, f);
-        watch_new_folders(f);
         *ret = f;
         return 0;
+}
+
+void failures_start(struct failures *f)
+{
+        read_store(f, "");
 }
 
 void failures_free(struct failures *f)
@@ -327,5 +358,5 @@ int failures_apart_fd(const struct failures *f)
 void failures_set_basis(struct failures *f, const char *basis)
 {
         record_hash(basis, f->basis);
-        watch_new_folders(f);
+        read_store(f, "");
 }

@@ -26,6 +26,9 @@ int failures_new(sd_event *event, int root_fd, bool apart, const char *basis, co
                  struct failures **ret);
 void failures_free(struct failures *failures);
 
+/* Look through the store for what an operator did while nobody listened.  Calls hooks. */
+void failures_start(struct failures *failures);
+
 /* The root of the store, borrowed, when originals go there; else -1. */
 int failures_apart_fd(const struct failures *failures);
 

@@ -274,9 +274,13 @@ static void on_give_back(const char *file, const struct source *source, void *us
 static int open_store(const char *key, const char *path, char **ret_why)
 {
         int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct stat st;
 
-        if (fd < 0 && errno == ENOENT && mkdir(path, 0770) == 0)
+        if (fd < 0 && errno == ENOENT && mkdir(path, 0770) == 0) {
                 fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                if (fd >= 0 && fstat(fd, &st) == 0) /* the group may remove reason files, whatever the umask */
+                        (void)fchmod(fd, 0770 | (st.st_mode & S_ISGID));
+        }
         if (fd >= 0 && faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) == 0)
                 return fd;
         *ret_why = g_strdup_printf("'%s', %s, cannot be used: %s; make it, and give the daemon 'rwx' on it", key, path,
@@ -342,6 +346,7 @@ int folder_open(struct folder *f, struct folder *sharing, uint64_t lock_wait_use
         f->arrivals = scan_new(f->inbox_fd, &arrival_hooks, f);
         f->backlog = scan_new(f->inbox_fd, &backlog_hooks, f);
         f->usable = true;
+        failures_start(f->failures);
         f->watch_trouble_told = false;
         f->stalls = 0;
         f->stalled_until_usec = 0;

@@ -81,6 +81,11 @@ int intake_watch(struct intake *in, const char *directory, int fd)
         return 0;
 }
 
+bool intake_watches_directory(const struct intake *in, const char *directory)
+{
+        return g_hash_table_contains(in->watches, directory);
+}
+
 unsigned intake_watches(const struct intake *in)
 {
         return g_hash_table_size(in->directories);

@@ -42,6 +42,7 @@ int intake_watch(struct intake *intake, const char *directory, int fd);
 /* Forget @directory and all below it. */
 void intake_unwatch(struct intake *intake, const char *directory);
 
+bool intake_watches_directory(const struct intake *intake, const char *directory);
 unsigned intake_watches(const struct intake *intake);
 
 /* The limits of this user, -1 where unknown. */

@@ -83,6 +83,7 @@ struct job {
 
         /* The work. */
         unsigned attempt;     /* worker deaths so far */
+        unsigned losses;      /* workers lost by no fault of the picture */
         unsigned retries;     /* passing failures so far */
         uint64_t grant_bytes; /* of memory, 0: the usual */
         unsigned n_outputs;

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#define TEMPORARY       ".thumbnaild-copy~"
 #define NUMBERS_MAX     10000U
 #define PROC_PATH_BYTES (sizeof "/proc/self/fd/" + 10)
 
@@ -51,26 +52,41 @@ int original_recover(int dir_fd, const char *base)
         return *own ? rename_to_free(dir_fd, base, dir_fd, own) : -EINVAL;
 }
 
-/* Between a look at a file and its removal another version may take its name.  So it is set aside first, where nobody else takes it for
- * anything, looked at there, and given back if it is not the one. */
-static int delete_version(int dir_fd, const char *base, const struct source *expected)
+/* Whether somebody has opened it for writing again, as far as the kernel can tell. */
+static bool is_being_written(int dir_fd, const char *base, bool leases)
+{
+        _cleanup_(fd_closep) int fd = leases ? openat(dir_fd, base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
+        bool written;
+
+        if (fd < 0)
+                return false;
+        written = fcntl(fd, F_SETLEASE, F_RDLCK) < 0 && errno == EAGAIN;
+        (void)fcntl(fd, F_SETLEASE, F_UNLCK);
+        return written;
+}
+
+/* Between a look at a file and its removal another version may take its name, or a writer come back.  So it is set aside first, where
+ * nobody takes it for anything, looked at there, and given back unless it can really go. */
+static int delete_version(int dir_fd, const char *base, const struct source *expected, bool leases)
 {
         char aside[NAME_MAX + 1];
+        bool renamed = snprintf(aside, sizeof aside, ORIGINAL_ASIDE "%s", base) < (int)sizeof aside;
         int r = check(dir_fd, base, expected);
 
-        if (r < 0)
-                return r;
-        if (snprintf(aside, sizeof aside, ORIGINAL_ASIDE "%s", base) >= (int)sizeof aside)
+        if (!renamed)
                 (void)g_strlcpy(aside, base, sizeof aside); /* too long a name for that: the look just now must do */
-        else
+        else if (r >= 0)
                 r = rename_to_free(dir_fd, base, dir_fd, aside);
-        if (r >= 0)
-                r = check(dir_fd, aside, expected);
-        if (r == -ESTALE)
-                (void)original_recover(dir_fd, aside);
         if (r < 0)
                 return r;
-        return unlinkat(dir_fd, aside, 0) < 0 ? neg_errno() : 0;
+        r = check(dir_fd, aside, expected);
+        if (r >= 0 && is_being_written(dir_fd, aside, leases))
+                r = -ETXTBSY;
+        if (r >= 0 && unlinkat(dir_fd, aside, 0) < 0)
+                r = neg_errno();
+        if (r < 0 && renamed)
+                (void)original_recover(dir_fd, aside);
+        return r;
 }
 
 static int copy_data(int from, int to, uint64_t size)
@@ -142,7 +158,8 @@ static int copy_into(int from, const struct stat *st, int dir_fd, char ret_name[
 
         ret_name[0] = '\0';
         if (to < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT)) {
-                (void)snprintf(ret_name, NAME_MAX + 1, ORIGINAL_ASIDE "%ld-%08x", (long)getpid(), g_random_int());
+                (void)snprintf(ret_name, NAME_MAX + 1, TEMPORARY "%016" PRIx64, (uint64_t)st->st_ino);
+                (void)unlinkat(dir_fd, ret_name, 0); /* of an attempt that was interrupted: its original has stayed, and comes again */
                 to = openat(dir_fd, ret_name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
         }
         if (to < 0)
@@ -226,7 +243,8 @@ static int name_by_copy(int dir_fd, const char *base, void *userdata)
         return sync_directory(dir_fd);
 }
 
-static int move_by_copy(int parent, const char *base, const char *file, const struct source *expected, int to_fd, char **ret_name)
+static int move_by_copy(int parent, const char *base, const char *file, const struct source *expected, int to_fd, bool leases,
+                        char **ret_name)
 {
         _cleanup_(fd_closep) int from = openat(parent, base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         struct copying c = { .from = from, .copy = -1 };
@@ -240,10 +258,11 @@ static int move_by_copy(int parent, const char *base, const char *file, const st
         c.st = &st;
         r = find_free_name(to_fd, file, name_by_copy, &c, ret_name);
         (void)fd_close(c.copy);
-        return r < 0 ? r : delete_version(parent, base, expected);
+        return r < 0 ? r : delete_version(parent, base, expected, leases);
 }
 
-int original_move(int from_fd, const char *file, const struct source *expected, int to_fd, char **ret_name)
+/* Never replaces anything.  Returns 0 with an owned *@ret_name, -ESTALE if another version lies there, or another -errno. */
+static int move_version(int from_fd, const char *file, const struct source *expected, int to_fd, bool leases, char **ret_name)
 {
         const char *base;
         _cleanup_(fd_closep) int parent = path_open_parent(from_fd, file, false, &base);
@@ -254,7 +273,7 @@ int original_move(int from_fd, const char *file, const struct source *expected, 
                 return r;
         r = find_free_name(to_fd, file, name_by_rename, &renaming, ret_name);
         if (r == -EXDEV)
-                return move_by_copy(parent, base, file, expected, to_fd, ret_name);
+                return move_by_copy(parent, base, file, expected, to_fd, leases, ret_name);
         if (r >= 0) { /* did another version come in between? */
                 const char *moved_base;
                 _cleanup_(fd_closep) int moved_parent = path_open_parent(to_fd, *ret_name, false, &moved_base);
@@ -278,9 +297,9 @@ int original_run(struct disk_task *task)
                 if (fsync(t->sync_fds[i]) < 0)
                         return neg_errno();
         if (t->fate == ORIGINAL_MOVE)
-                return original_move(t->from_fd, t->file, &t->expected, t->to_fd, &t->moved_to);
+                return move_version(t->from_fd, t->file, &t->expected, t->to_fd, t->leases, &t->moved_to);
         parent = path_open_parent(t->from_fd, t->file, false, &base);
-        return parent < 0 ? parent : delete_version(parent, base, &t->expected);
+        return parent < 0 ? parent : delete_version(parent, base, &t->expected, t->leases);
 }
 
 void original_task_free(struct original_task *task)

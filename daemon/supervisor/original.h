@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* Taking an original out of its inbox: deleting it, or moving it below another root.  All of it waits for disks and runs in a disk
+/* Taking an original out of its inbox: deleting it, or moving it to the first free name below another root, at once if both are on one
+ * file system, else by copy, sync, link and unlink, keeping mtime, mode, extended attributes and ACL.  All of it waits for disks and runs in a disk
  * thread.  Whatever fails, and wherever it is interrupted, the original is in one of the two places, whole. */
 
 #include "disk.h"
@@ -24,6 +25,7 @@ struct original_task {
         int to_fd;                      /* ORIGINAL_MOVE: the other root, owned, else -1 */
         int sync_fds[WIRE_OUTPUTS_MAX]; /* directories, owned, that must be on disk before */
         unsigned n_sync_fds;
+        bool leases;    /* those of the inbox's file system can be believed: who writes it again keeps it */
         char *moved_to; /* result, owned: the name below the other root, numbered if that was taken */
 };
 
@@ -31,11 +33,6 @@ struct original_task {
 int original_run(struct disk_task *task);
 
 void original_task_free(struct original_task *task);
-
-/* Move the version @expected of @file from below @from_fd to the first free name below @to_fd, at once if both are on one file system,
- * else by copy, sync, link and unlink, keeping mtime, mode, extended attributes and ACL.  Never replaces anything.  Returns 0 with an
- * owned *@ret_name, -ESTALE if another version lies there, or another -errno. */
-int original_move(int from_fd, const char *file, const struct source *expected, int to_fd, char **ret_name);
 
 /* Give an entry @base of @dir_fd that begins with ORIGINAL_ASIDE its own name back, unless that is taken.  Returns 0 or -errno. */
 int original_recover(int dir_fd, const char *base);

@@ -191,7 +191,7 @@ static int enter_folder(struct outbox *o, const char *name, bool make, const cha
                 return o->folder_fd;
         fd = path_openat(o->root_fd, folder, O_PATH | O_DIRECTORY, 0);
         if (fd == -ENOENT && make) {
-                int r = path_make_folders(o->root_fd, folder, 0777);
+                int r = path_make_folders(o->root_fd, folder, PATH_MODE_OF_ROOT);
 
                 if (r < 0)
                         return r;

@@ -8,6 +8,8 @@
 
 #include <time.h>
 
+#define LONG_WAITS_MAX  (QUEUE_JOBS_MAX / 4)
+#define RESCAN_USEC     UINT64_C(60000000)
 #define STALL_MIN_USEC  UINT64_C(250000)
 #define STALL_MAX_USEC  UINT64_C(30000000)
 #define ONCE_RETRY_USEC UINT64_C(5000000)
@@ -43,6 +45,32 @@ void outcome_finish(struct work *w, struct job *job)
         job->changed_usec = work_now_usec(w);
 }
 
+/* Wait for something that may take for ever.  Such jobs must not fill the queue: beyond a number they are left to a later scan. */
+static void wait_long(struct work *w, struct job *job, uint64_t due_usec)
+{
+        if (queue_count(w->queue) < LONG_WAITS_MAX) {
+                queue_wait(w->queue, job, due_usec);
+                return;
+        }
+        if (w->rescan_usec == 0)
+                w->rescan_usec = work_now_usec(w) + RESCAN_USEC;
+        queue_remove(w->queue, job);
+}
+
+/* --once does not wait any longer for what may pass: it is no failure of the picture, so nothing is noted and nothing is moved. */
+static void give_up(struct work *w, struct job *job, enum reason reason, const char *text)
+{
+        w->status.failed++;
+        status_ended(&w->status, work_now_usec(w));
+        log_event(EV_FAILED,
+                  FIELDS(F_STR(FILE, job->file), F_STR(INBOX, job->folder->config->inbox), F_STR(REASON, reason_token(reason)),
+                         F_NUM(BYTES, job->source.size), F_NUM(OWNER, job->source.owner), F_NUM(ATTEMPT, job->attempt + 1)),
+                  "No thumbnail of %s in this run: %s, %s. %s", job->file, reason_token(reason), text ? text : "",
+                  reason_remedy(reason));
+        job_step(job, JOB_REFUSE);
+        outcome_finish(w, job);
+}
+
 /* What may be an interrupted upload: it gets time to be resumed before it is set apart. */
 static bool may_be_resumed(enum reason reason)
 {
@@ -53,13 +81,18 @@ bool outcome_await_abandonment(struct work *w, struct job *job, enum reason reas
 {
         int64_t left = since + job->folder->config->abandon_seconds - (int64_t)time(NULL);
 
-        if (failures_apart_fd(job->folder->failures) < 0 || !may_be_resumed(reason) || left <= 0 || w->once)
+        if (failures_apart_fd(job->folder->failures) < 0 || !may_be_resumed(reason) || left <= 0)
                 return false;
+        if (w->once) { /* a later run sets it apart */
+                job_step(job, JOB_REFUSE);
+                outcome_finish(w, job);
+                return true;
+        }
         outcome_drop_work(job);
         job->abandoning = true;
         job->abandon_usec = work_now_usec(w) + (uint64_t)left * 1000000;
         job_step(job, JOB_AGAIN);
-        queue_wait(w->queue, job, job->abandon_usec);
+        wait_long(w, job, job->abandon_usec);
         return true;
 }
 
@@ -71,7 +104,7 @@ void outcome_fail(struct work *w, struct job *job, enum reason reason, const cha
 
         w->status.failed++;
         status_ended(&w->status, work_now_usec(w));
-        if (!job->seen || failures_find(job->folder->failures, job->file, &job->source, &since) != reason) {
+        if (job->asked || !job->seen || failures_find(job->folder->failures, job->file, &job->source, &since) != reason) {
                 log_event(EV_FAILED,
                           FIELDS(F_STR(FILE, job->file), F_STR(INBOX, inbox), F_STR(REASON, reason_token(reason)),
                                  F_NUM(BYTES, job->source.size), F_NUM(OWNER, job->source.owner), F_NUM(ATTEMPT, job->attempt + 1),
@@ -141,13 +174,16 @@ void outcome_hold(struct work *w, struct job *job, enum reason reason, uint64_t 
                 uint64_t now = work_now_usec(w);
 
                 if (job->retries++ > 0 && now >= job->changed_usec + ONCE_WAIT_USEC) {
-                        outcome_fail(w, job, reason, "it still waits");
+                        give_up(w, job, reason, "it still waits");
                         return;
                 }
                 due_usec = MIN(due_usec > 0 ? due_usec : UINT64_MAX, now + 1000000);
         }
         job_step(job, JOB_HOLD);
-        queue_wait(w->queue, job, due_usec);
+        if (tell)
+                wait_long(w, job, due_usec);
+        else
+                queue_wait(w->queue, job, due_usec);
 }
 
 void outcome_again(struct work *w, struct job *job, enum reason reason, const char *text)
@@ -155,7 +191,7 @@ void outcome_again(struct work *w, struct job *job, enum reason reason, const ch
         uint64_t delay = w->once ? ONCE_RETRY_USEC : job_retry_delay_usec(job->retries, g_random_int());
 
         if (w->once && job->retries > 0) {
-                outcome_fail(w, job, reason, text);
+                give_up(w, job, reason, text);
                 return;
         }
         job->retries++;
@@ -169,10 +205,15 @@ void outcome_again(struct work *w, struct job *job, enum reason reason, const ch
         queue_wait(w->queue, job, work_now_usec(w) + delay);
 }
 
-void outcome_again_alone(struct work *w, struct job *job)
+void outcome_again_alone(struct work *w, struct job *job, uint64_t delay_usec)
 {
         outcome_drop_work(job);
         job_step(job, JOB_AGAIN);
+        job->lane = LANE_ALONE;
+        if (delay_usec > 0) {
+                queue_wait(w->queue, job, work_now_usec(w) + delay_usec);
+                return;
+        }
         job_step(job, JOB_DUE);
         queue_ready(w->queue, job, LANE_ALONE);
 }

@@ -29,8 +29,8 @@ void outcome_hold(struct work *work, struct job *job, enum reason reason, uint64
 /* A passing failure: try again later, more and more so. */
 void outcome_again(struct work *work, struct job *job, enum reason reason, const char *text);
 
-/* Once more at once, with nothing else running. */
-void outcome_again_alone(struct work *work, struct job *job);
+/* Once more after @delay_usec, with nothing else running. */
+void outcome_again_alone(struct work *work, struct job *job, uint64_t delay_usec);
 
 /* What was rendered shows a version that is no more: from the beginning. */
 void outcome_changed(struct work *work, struct job *job);

@@ -31,14 +31,20 @@ int path_make_folders(int root_fd, const char *path, mode_t mode)
 {
         _cleanup_(fd_closep) int at = fcntl(root_fd, F_DUPFD_CLOEXEC, 0);
         g_auto(GStrv) parts = g_strsplit(path, "/", -1);
+        bool like_root = mode == PATH_MODE_OF_ROOT;
+        struct stat root;
 
         if (at < 0)
                 return neg_errno();
         for (char **part = parts; *part; part++) {
                 int next;
 
-                if (mkdirat(at, *part, mode) < 0 && errno != EEXIST)
+                if (mkdirat(at, *part, like_root ? 0777 : mode) == 0) {
+                        if (like_root && fstat(root_fd, &root) == 0)
+                                (void)!fchmodat(at, *part, root.st_mode & 07777, 0);
+                } else if (errno != EEXIST) {
                         return neg_errno();
+                }
                 next = openat(at, *part, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
                 if (next < 0)
                         return neg_errno();
@@ -62,7 +68,7 @@ int path_open_parent(int root_fd, const char *path, bool make, const char **ret_
         int fd = path_openat(root_fd, folder, O_PATH | O_DIRECTORY, 0), r;
 
         if (fd == -ENOENT && make) {
-                r = path_make_folders(root_fd, folder, 0777);
+                r = path_make_folders(root_fd, folder, PATH_MODE_OF_ROOT);
                 fd = r < 0 ? r : path_openat(root_fd, folder, O_PATH | O_DIRECTORY, 0);
         }
         *ret_base = base;

@@ -10,7 +10,10 @@
  * a negative errno. */
 int path_openat(int root_fd, const char *path, int flags, mode_t mode);
 
-/* Make every folder of @path below @root_fd.  Returns 0 or a negative errno. */
+#define PATH_MODE_OF_ROOT ((mode_t)-1)
+
+/* Make every folder of @path below @root_fd, with @mode or, for PATH_MODE_OF_ROOT, that of the root whatever the umask.  Returns 0 or a
+ * negative errno. */
 int path_make_folders(int root_fd, const char *path, mode_t mode);
 
 /* The folder that holds @path, opened O_PATH, made if @make; *@ret_base points to @path's last component.  Returns an owned descriptor

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A mapped table of what is in flight. */
+/* A small file with an entry for each worker's slot. */
 
 #include "suspects.h"
 
@@ -9,56 +9,48 @@
 #include <fcntl.h>
 #include <glib.h>
 #include <limits.h>
+#include <stddef.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#define SLOTS 64U
-#define MAGIC 0x31746874U /* "tht1": another layout is another number */
+#define SLOTS     64U
+#define IN_FLIGHT 0x31746874U /* "tht1": another layout is another number */
 
 struct entry {
         uint32_t used, deaths;
         char file[PATH_MAX];
 };
 
-struct table {
-        uint32_t magic, reserved;
-        struct entry entries[SLOTS];
-};
-
 struct suspects {
-        struct table *table;  /* mapped, or NULL */
+        int fd;               /* of the file, or -1 */
         int root_fd;          /* of the outbox, borrowed */
         char *name;           /* of the file */
         GHashTable *suspects; /* char * → deaths */
 };
 
-static struct table *map(int root_fd, const char *name)
+static off_t place(unsigned slot)
 {
-        _cleanup_(fd_closep) int fd = path_openat(root_fd, name, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
-        void *p;
-
-        if (fd < 0 || posix_fallocate(fd, 0, sizeof(struct table)) != 0) /* a hole could not be filled later, on a full disk */
-                return NULL;
-        p = mmap(NULL, sizeof(struct table), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        return p == MAP_FAILED ? NULL : (struct table *)p;
+        return (off_t)(slot * sizeof(struct entry));
 }
 
 static void take_over(struct suspects *s)
 {
-        unsigned in_flight = 0;
+        g_autoptr(GPtrArray) in_flight = g_ptr_array_new_with_free_func(g_free);
 
-        if (s->table->magic == MAGIC)
-                for (unsigned i = 0; i < SLOTS; i++)
-                        in_flight += s->table->entries[i].used == 1;
-        for (unsigned i = 0; i < SLOTS && in_flight > 0; i++) {
-                struct entry *e = s->table->entries + i;
+        for (unsigned i = 0; i < SLOTS; i++) {
+                struct entry *e = g_new0(struct entry, 1);
 
-                if (e->used != 1 || !memchr(e->file, '\0', sizeof e->file))
-                        continue;
-                (void)g_hash_table_insert(s->suspects, g_strdup(e->file), GUINT_TO_POINTER(in_flight == 1 ? e->deaths + 1 : 0));
+                if (pread(s->fd, e, sizeof *e, place(i)) >= (ssize_t)offsetof(struct entry, file) && e->used == IN_FLIGHT &&
+                    memchr(e->file, '\0', sizeof e->file))
+                        g_ptr_array_add(in_flight, e);
+                else
+                        g_free(e);
         }
-        memset(s->table, 0, sizeof *s->table);
-        s->table->magic = MAGIC;
+        for (guint i = 0; i < in_flight->len; i++) {
+                const struct entry *e = (const struct entry *)in_flight->pdata[i];
+
+                (void)g_hash_table_insert(s->suspects, g_strdup(e->file), GUINT_TO_POINTER(in_flight->len == 1 ? e->deaths + 1 : 0));
+        }
+        (void)!ftruncate(s->fd, 0);
 }
 
 struct suspects *suspects_open(struct outbox *outbox, const char *label)
@@ -67,12 +59,13 @@ struct suspects *suspects_open(struct outbox *outbox, const char *label)
         char hash[RECORD_HASH_BYTES];
 
         record_hash(label, hash);
+        s->fd = -1;
         s->root_fd = outbox_root_fd(outbox);
         s->name = g_strconcat(".thumbnaild/inflight-", hash, NULL);
         s->suspects = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         if (path_make_folders(s->root_fd, ".thumbnaild", 0750) >= 0)
-                s->table = map(s->root_fd, s->name);
-        if (s->table)
+                s->fd = path_openat(s->root_fd, s->name, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+        if (s->fd >= 0)
                 take_over(s);
         return s;
 }
@@ -81,10 +74,9 @@ void suspects_close(struct suspects *s)
 {
         if (!s)
                 return;
-        if (s->table) {
-                (void)munmap(s->table, sizeof *s->table);
+        if (s->fd >= 0)
                 (void)unlinkat(s->root_fd, s->name, 0);
-        }
+        (void)fd_close(s->fd);
         g_hash_table_unref(s->suspects);
         g_free(s->name);
         g_free(s);
@@ -92,20 +84,21 @@ void suspects_close(struct suspects *s)
 
 void suspects_begin(struct suspects *s, int slot, const char *file)
 {
-        struct entry *e;
+        struct entry e = { .used = IN_FLIGHT, .deaths = GPOINTER_TO_UINT(g_hash_table_lookup(s->suspects, file)) };
+        size_t length = MIN(strlen(file), sizeof e.file - 1);
 
-        if (!s->table || slot < 0 || (unsigned)slot >= SLOTS)
+        if (s->fd < 0 || slot < 0 || (unsigned)slot >= SLOTS)
                 return;
-        e = s->table->entries + slot;
-        e->deaths = GPOINTER_TO_UINT(g_hash_table_lookup(s->suspects, file));
-        (void)g_strlcpy(e->file, file, sizeof e->file);
-        __atomic_store_n(&e->used, 1, __ATOMIC_RELEASE);
+        memcpy(e.file, file, length);
+        (void)!pwrite(s->fd, &e, offsetof(struct entry, file) + length + 1, place((unsigned)slot)); /* else it is not noted */
 }
 
 void suspects_end(struct suspects *s, int slot)
 {
-        if (s->table && slot >= 0 && (unsigned)slot < SLOTS)
-                __atomic_store_n(&s->table->entries[slot].used, 0, __ATOMIC_RELEASE);
+        static const uint32_t none = 0;
+
+        if (s->fd >= 0 && slot >= 0 && (unsigned)slot < SLOTS)
+                (void)!pwrite(s->fd, &none, sizeof none, place((unsigned)slot));
 }
 
 bool suspects_has(const struct suspects *s, const char *file, unsigned *ret_deaths)

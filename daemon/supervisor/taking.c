@@ -45,7 +45,7 @@ static void tell(struct taking *t, int error)
         f->taking_told = reason;
         log_event(EV_WAITING,
                   FIELDS(F_STR(FILE, t->original.file), F_STR(INBOX, f->config->inbox), F_STR(REASON, reason_token(reason))),
-                  "%s cannot be taken away (%s), and maybe others: its thumbnails stand. %s", t->original.file, g_strerror(-error),
+                  "%s cannot be taken out of the inbox (%s), and maybe others. %s", t->original.file, g_strerror(-error),
                   reason_remedy(reason));
 }
 
@@ -56,6 +56,8 @@ static void on_taken(struct disk_task *task, int error)
         t->work->taking--;
         if (error >= 0)
                 t->folder->taking_told = REASON_NONE;
+        else if (error == -ETXTBSY) /* when they close it, it is another version */
+                ;
         else if (error != -ENOENT && error != -ESTALE && t->folder->usable) /* gone, or replaced by what will be heard of */
                 tell(t, error);
         original_task_free(&t->original);
@@ -75,6 +77,7 @@ static struct taking *taking_new(struct work *w, struct folder *folder, const ch
         t->original.to_fd = to_fd >= 0 ? fcntl(to_fd, F_DUPFD_CLOEXEC, 0) : -1;
         t->original.file = g_strdup(file);
         t->original.expected = *source;
+        t->original.leases = folder->leases && t->of_inbox;
         return t;
 }
 

@@ -35,7 +35,7 @@ static void reopen(struct work *w, struct job *job)
         if (job->state != JOB_WAITING)
                 return;
         job_step(job, JOB_DUE);
-        queue_ready(w->queue, job, LANE_FRESH);
+        queue_ready(w->queue, job, job->lane == LANE_ALONE ? LANE_ALONE : LANE_FRESH);
 }
 
 void work_file(struct work *w, struct folder *folder, const char *file, enum folder_found how)
@@ -44,6 +44,7 @@ void work_file(struct work *w, struct folder *folder, const char *file, enum fol
         bool live = how != FOUND_BY_SCAN, rewritten = how != FOUND_CHANGED; /* what a scan finds may have been written unseen */
 
         if (how == FOUND_GONE) {
+                failures_clear(folder->failures, file);
                 if (job && (job->state == JOB_QUEUED || job->state == JOB_WAITING))
                         queue_remove(w->queue, job);
                 else if (job)
@@ -346,7 +347,7 @@ static void out_of_memory(struct work *w, struct job *job, const struct wire_rep
                 outcome_fail(w, job, REASON_OUT_OF_MEMORY, reply->text);
         } else {
                 job->grant_bytes = budget;
-                outcome_again_alone(w, job);
+                outcome_again_alone(w, job, 0);
         }
 }
 
@@ -389,27 +390,29 @@ void work_reply(struct work *w, const struct wire_reply *reply, int slot)
 void work_lost(struct work *w, uint64_t id, enum pool_loss loss, const char *how)
 {
         struct job *job = queue_by_id(w->queue, id);
+        enum reason reason = loss == LOSS_OUTSIDE ? REASON_WORKER_LOST : loss == LOSS_TIMEOUT ? REASON_TIMEOUT : REASON_CRASHED;
+        uint64_t delay = 0;
 
         assert(job && job->state == JOB_RUNNING);
         job->attempt += loss != LOSS_OUTSIDE;
         w->exclusive = false;
-        if (!job->abandoned)
-                suspects_end(job->folder->suspects, job->slot);
         if (job->abandoned) {
                 job_step(job, JOB_REFUSE);
                 outcome_finish(w, job);
-        } else if (job->attempt >= ATTEMPTS_MAX) {
-                outcome_fail(w, job, loss == LOSS_TIMEOUT ? REASON_TIMEOUT : REASON_CRASHED, how);
-        } else {
-                log_event(EV_RETRY,
-                          FIELDS(F_STR(FILE, job->file), F_STR(INBOX, job->folder->config->inbox),
-                                 F_STR(REASON, reason_token(loss == LOSS_OUTSIDE   ? REASON_WORKER_LOST
-                                                            : loss == LOSS_TIMEOUT ? REASON_TIMEOUT
-                                                                                   : REASON_CRASHED)),
-                                 F_NUM(ATTEMPT, job->attempt + 1)),
-                          "%s is tried again, alone: its worker was lost, %s", job->file, how);
-                outcome_again_alone(w, job);
+                return;
         }
+        suspects_end(job->folder->suspects, job->slot);
+        if (job->attempt >= ATTEMPTS_MAX) {
+                outcome_fail(w, job, reason, how);
+                return;
+        }
+        if (loss == LOSS_OUTSIDE && job->losses++ > 0) /* once is an accident; a memory killer comes again */
+                delay = job_retry_delay_usec(job->losses - 2, g_random_int());
+        log_event(EV_RETRY,
+                  FIELDS(F_STR(FILE, job->file), F_STR(INBOX, job->folder->config->inbox), F_STR(REASON, reason_token(reason)),
+                         F_NUM(ATTEMPT, job->attempt + 1)),
+                  "%s is tried again, alone, in %.1f s: its worker was lost, %s", job->file, (double)delay / 1e6, how);
+        outcome_again_alone(w, job, delay);
 }
 
 /* ---- publish */

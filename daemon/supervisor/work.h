@@ -16,10 +16,11 @@ struct work {
         const struct config *config; /* borrowed; another one after a reload */
         struct queue *queue;
         struct pool *pool;
-        struct disk *disk;  /* makes thumbnails durable */
-        struct disk *mover; /* takes originals away */
-        unsigned taking;    /* originals that are being taken away */
-        bool exclusive;     /* the job in work runs alone */
+        struct disk *disk;    /* makes thumbnails durable */
+        struct disk *mover;   /* takes originals away */
+        uint64_t rescan_usec; /* when to look at everything again, since not all could be kept in mind; 0 for never */
+        unsigned taking;      /* originals that are being taken away */
+        bool exclusive;       /* the job in work runs alone */
         struct status status;
         bool once;              /* --once: give up after a while instead of waiting for ever */
         bool draining;          /* hand nothing over any more */
