@@ -363,17 +363,17 @@ def picture(width, height):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
-def tested_examples():
+def examples_to_try():
     found = re.findall(r"<!-- tested -->\n```console\n(.*?)```", README, re.DOTALL)
     assert found
     return found
 
 
-@pytest.mark.parametrize("number", range(len(tested_examples())))
+@pytest.mark.parametrize("number", range(len(examples_to_try())))
 def test_example_of_readme(tmp_path, number):
     (tmp_path / "holiday.png").write_bytes(picture(640, 480))
     environment = os.environ | {"PATH": f"{BUILD}:{os.environ['PATH']}"}
-    for step in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", tested_examples()[number], re.MULTILINE):
+    for step in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", examples_to_try()[number], re.MULTILINE):
         command, output = step
         done = run("bash", "-c", command, cwd=tmp_path, env=environment)
         assert (done.returncode, done.stdout) == (0, output), f"{command}: {done.stderr}"
