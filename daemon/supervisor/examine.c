@@ -123,8 +123,17 @@ static bool recall(struct work *w, struct job *job)
                 outcome_finish(w, job);
                 return false;
         }
-        if (reason != REASON_NONE && outcome_await_abandonment(w, job, reason, since))
+        if (reason != REASON_NONE && job->source.ctime_sec > since + 1) {
+                job->asked = true; /* moved back since by hand, while nobody listened */
+        } else if (reason != REASON_NONE) {
+                if (!outcome_await_abandonment(w, job, reason, since)) { /* it could not be set apart, or not yet */
+                        w->status.failed += w->once;
+                        taking_failed(w, f, job->file, &job->source);
+                        job_step(job, JOB_REFUSE);
+                        outcome_finish(w, job);
+                }
                 return false;
+        }
         if (job->lane == LANE_SUSPECT || !suspects_has(f->suspects, job->file, &deaths))
                 return true;
         if (deaths >= SUSPECT_DEATHS_MAX) {

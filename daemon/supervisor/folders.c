@@ -244,6 +244,12 @@ bool folders_have_arrivals(const struct folders *s)
         return false;
 }
 
+void folders_rescan(struct folders *s)
+{
+        for (guint i = 0; i < s->all->len; i++)
+                folder_rescan(nth(s->all, i));
+}
+
 void folders_step(struct folders *s, unsigned entries)
 {
         for (guint i = 0; i < s->all->len; i++)

@@ -31,5 +31,8 @@ unsigned folders_paused(const struct folders *folders, const char **ret_why);
 bool folders_scanning(const struct folders *folders);
 bool folders_have_arrivals(const struct folders *folders);
 
+/* Look at everything again. */
+void folders_rescan(struct folders *folders);
+
 /* Read on in each for at most @entries entries. */
 void folders_step(struct folders *folders, unsigned entries);

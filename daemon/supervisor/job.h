@@ -86,6 +86,7 @@ struct job {
         unsigned losses;      /* workers lost by no fault of the picture */
         unsigned retries;     /* passing failures so far */
         uint64_t grant_bytes; /* of memory, 0: the usual */
+        bool partial;         /* one of its names is taken: not all thumbnails will stand */
         unsigned n_outputs;
         struct job_output *outputs;
         int slot;             /* of the worker that has it or rendered it */

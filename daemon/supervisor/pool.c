@@ -23,6 +23,9 @@
 #define THROTTLE_MIN_USEC         UINT64_C(100000)
 #define THROTTLE_MAX_USEC         UINT64_C(60000000)
 #define FAILING_STARTS            3U
+#define START_USEC                UINT64_C(60000000)
+#define RETIRE_USEC               UINT64_C(10000000)
+#define LINGER_USEC               UINT64_C(1000000)
 #define JOBS_MAX                  5000U
 #define JOBS_PER_LOOK             64U
 #define GROWTH_MAX_BYTES          (UINT64_C(256) << 20)
@@ -42,6 +45,7 @@ struct slot {
         uint64_t base_bytes;           /* of address space, as introduced */
         uint64_t limit_bytes;          /* of address space, now in force */
         uint64_t throttle_usec;        /* before the next start, 0 after one that worked */
+        bool hung_up;                  /* it closed its end */
         bool timed_out, ended;         /* we killed it at the deadline; we ended it for another reason */
         struct slot *replaces;         /* while STARTING: whose place it takes when it is ready */
         unsigned jobs;                 /* answered */
@@ -63,16 +67,9 @@ struct pool {
 };
 
 static int spawn(struct slot *slot);
+static void arm_deadline(struct slot *slot, uint64_t usec);
 static void replace(struct slot *slot);
 static void retire_if_done(struct slot *slot);
-
-static uint64_t now_usec(const struct pool *pool)
-{
-        uint64_t now = 0;
-
-        (void)sd_event_now(pool->event, CLOCK_MONOTONIC, &now);
-        return now;
-}
 
 static void end_process(struct slot *slot, const char *why)
 {
@@ -95,6 +92,7 @@ static void on_hello(struct slot *slot, const struct wire_hello *hello)
                 end_process(slot, "it introduced itself twice");
                 return;
         }
+        slot->deadline = sd_event_source_disable_unref(slot->deadline);
         slot->state = SLOT_IDLE;
         slot->base_bytes = hello->address_space_bytes;
         slot->base_anonymous_bytes = process_anonymous_bytes(slot->pid);
@@ -127,6 +125,7 @@ static void retire(struct slot *slot)
         slot->state = SLOT_STARTING;   /* nothing can be handed to it any more */
         slot->ended = true;
         slot->ended_why = NULL;
+        arm_deadline(slot, RETIRE_USEC);
 }
 
 static void on_reply(struct slot *slot, const struct wire_reply *reply)
@@ -185,9 +184,10 @@ static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *us
 {
         struct slot *slot = (struct slot *)userdata;
 
-        if (!read_messages(slot)) {
+        if (!read_messages(slot)) { /* its exit is about to tell why; if none comes, it is of no use without a conversation */
                 slot->io = sd_event_source_disable_unref(slot->io);
-                end_process(slot, NULL); /* a worker without a conversation is of no use; its exit status tells more if it was first */
+                slot->hung_up = true;
+                arm_deadline(slot, LINGER_USEC);
         }
         return 0;
 }
@@ -198,12 +198,28 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct slot *slot = (struct slot *)userdata;
 
-        slot->timed_out = true;
-        log_event(EV_WORKER_TIMEOUT, FIELDS(F_STR(FILE, slot->file), F_NUM(WORKER, slot->number), F_NUM(WORKER_PID, slot->pid)),
-                  "Worker %d (process %d) is killed: %s takes longer than 'seconds' in 'limits' allows", slot->number, slot->pid,
-                  slot->file);
-        end_process(slot, NULL);
+        if (slot->hung_up) {
+                end_process(slot, "it closed the conversation and stayed");
+        } else if (slot->ended) {
+                end_process(slot, NULL); /* retired, and does not go */
+        } else if (slot->state == SLOT_STARTING) {
+                end_process(slot, "it never introduced itself");
+        } else {
+                slot->timed_out = true;
+                log_event(EV_WORKER_TIMEOUT,
+                          FIELDS(F_STR(FILE, slot->file), F_NUM(WORKER, slot->number), F_NUM(WORKER_PID, slot->pid)),
+                          "Worker %d (process %d) is killed: %s takes longer than 'seconds' in 'limits' allows", slot->number,
+                          slot->pid, slot->file);
+                end_process(slot, NULL);
+        }
         return 0;
+}
+
+/* What @slot is doing has to be over at @usec from now.  Without a timer (out of memory) it just is not bounded. */
+static void arm_deadline(struct slot *slot, uint64_t usec)
+{
+        slot->deadline = sd_event_source_disable_unref(slot->deadline);
+        (void)sd_event_add_time_relative(slot->pool->event, &slot->deadline, CLOCK_MONOTONIC, usec, 0, on_deadline, slot);
 }
 
 static int on_respawn(sd_event_source *source, uint64_t usec, void *userdata)
@@ -245,8 +261,7 @@ static void schedule_respawn(struct slot *slot, bool started)
                 return;
         if (!started)
                 slot->throttle_usec = CLAMP(slot->throttle_usec * 2, THROTTLE_MIN_USEC, THROTTLE_MAX_USEC);
-        if (sd_event_add_time_relative(p->event, &slot->respawn, CLOCK_MONOTONIC, slot->throttle_usec, 0, on_respawn, slot) < 0)
-                (void)spawn(slot);
+        (void)sd_event_add_time_relative(p->event, &slot->respawn, CLOCK_MONOTONIC, slot->throttle_usec, 0, on_respawn, slot);
 }
 
 static bool all_gone(const struct pool *pool)
@@ -336,9 +351,16 @@ static int spawn(struct slot *slot)
                 .pool = p, .number = slot->number, .state = SLOT_STARTING, .pid = pid, .fd = fd, .throttle_usec = slot->throttle_usec
         };
         r = watch_process(slot);
-        if (r < 0) /* out of descriptors: without a source the child could not be reaped later */
+        if (r < 0) { /* out of descriptors or memory: one that cannot be listened to is of no use */
                 log_event(EV_TROUBLE, NO_FIELDS, "Worker %d cannot be watched: %s", slot->number, g_strerror(-r));
-        return r;
+                if (slot->child)
+                        end_process(slot, "it could not be listened to");
+                else
+                        (void)kill(pid, SIGKILL); /* the slot stays taken: whoever cannot watch a child has worse trouble */
+                return r;
+        }
+        arm_deadline(slot, START_USEC);
+        return 0;
 }
 
 int pool_new(sd_event *event, unsigned n, const char *worker_path, const struct pool_hooks *hooks, void *userdata, struct pool **ret)
@@ -513,9 +535,7 @@ int pool_submit(struct pool *p, const struct wire_render *request, const int *fd
         int r;
 
         assert(slot);
-        r = sd_event_add_time(p->event, &slot->deadline, CLOCK_MONOTONIC, now_usec(p) + deadline_usec, 0, on_deadline, slot);
-        if (r < 0)
-                return r;
+        arm_deadline(slot, deadline_usec);
         grant(slot, request->memory_bytes);
         r = wire_send(slot->fd, request, fds, n_fds);
         if (r < 0) {

@@ -90,6 +90,7 @@ int source_open(int root_fd, const char *file, bool leases, struct source *ret, 
         s.size = (uint64_t)st.st_size;
         s.inode = st.st_ino;
         s.mtime_nsec = source_mtime_nsec(&st);
+        s.ctime_sec = st.st_ctim.tv_sec;
         s.owner = st.st_uid;
         r = look_at_ends(fd, &s);
         if (r < 0)

@@ -21,6 +21,7 @@ enum source_writers {
 struct source {
         uint64_t size, inode;
         int64_t mtime_nsec; /* since the epoch */
+        int64_t ctime_sec;  /* of its last change of name, mode or content */
         uid_t owner;
         enum format format;
         enum format_end end;

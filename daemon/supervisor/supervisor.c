@@ -171,6 +171,7 @@ static void apply(struct supervisor *s, struct config *config)
         s->config = config;
         s->work.config = config;
         folders_apply(&s->folders, config, 0);
+        work_retry_all(&s->work);
         pool_resize(s->work.pool, wanted_workers(s));
         config_free(old);
 }
@@ -210,19 +211,29 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *si,
 
 static int on_due(sd_event_source *source, uint64_t usec, void *userdata)
 {
-        return 0; /* the post source does the work */
+        struct supervisor *s = (struct supervisor *)userdata;
+
+        if (s->work.rescan_usec > 0 && work_now_usec(&s->work) >= s->work.rescan_usec) {
+                s->work.rescan_usec = 0;
+                folders_rescan(&s->folders);
+        }
+        return 0; /* the post source does the rest */
 }
 
 static void arm_due(struct supervisor *s)
 {
-        if (s->work.next_due_usec == 0) {
+        uint64_t due = s->work.next_due_usec;
+
+        if (s->work.rescan_usec > 0)
+                due = due > 0 ? MIN(due, s->work.rescan_usec) : s->work.rescan_usec;
+        if (due == 0) {
                 if (s->due)
                         (void)sd_event_source_set_enabled(s->due, SD_EVENT_OFF);
         } else if (s->due) {
-                (void)sd_event_source_set_time(s->due, s->work.next_due_usec);
+                (void)sd_event_source_set_time(s->due, due);
                 (void)sd_event_source_set_enabled(s->due, SD_EVENT_ONESHOT);
         } else {
-                (void)sd_event_add_time(s->event, &s->due, CLOCK_MONOTONIC, s->work.next_due_usec, 1000, on_due, s);
+                (void)sd_event_add_time(s->event, &s->due, CLOCK_MONOTONIC, due, 1000, on_due, s);
         }
 }
 

@@ -5,8 +5,8 @@
  * survive any number of kills: what was in flight is made last and one at a time, and set aside only after it was the single job in
  * flight at three deaths in a row.
  *
- * The note is a small file that is mapped: writing it costs no system call, and it outlives any death of ours but the machine's, which
- * says nothing about a picture. */
+ * The note is a small file that is written, not synced: it outlives any death of ours but the machine's, which says nothing about a
+ * picture.  Not mapped: a disk that fails would then kill us by SIGBUS. */
 
 #include "outbox.h"
 

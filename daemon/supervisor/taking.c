@@ -28,6 +28,7 @@ static void look_again(struct work *w, struct folder *folder, const char *file, 
         if (!job) /* somebody does already, or a scan will */
                 return;
         queue_unlane(w->queue, job);
+        job->retries++;
         job_step(job, JOB_HOLD);
         queue_wait(w->queue, job, work_now_usec(w) + delay_usec);
 }

@@ -84,6 +84,21 @@ void work_try_again(struct work *w, struct folder *folder, const char *file, con
                 work_file(w, folder, file, FOUND_CLOSED);
 }
 
+static void stop_waiting(struct job *job, void *userdata)
+{
+        struct work *w = (struct work *)userdata;
+
+        if (job->state != JOB_WAITING || job->abandoning || (job->told == REASON_NONE && job->retries == 0 && job->losses == 0))
+                return;
+        job->folder->stalled_until_usec = 0;
+        reopen(w, job);
+}
+
+void work_retry_all(struct work *w)
+{
+        queue_foreach(w->queue, stop_waiting, w);
+}
+
 void work_odd(struct work *w, struct folder *folder, const char *file, unsigned char type)
 {
         const char *what = type == DT_LNK    ? "a symbolic link, and links are not followed"
@@ -106,6 +121,7 @@ static bool plan_job(struct work *w, struct job *job)
         struct plan p;
 
         plan_make(job->folder, job->file, &job->source, job->rewritten, &p);
+        job->partial = p.taken != NULL;
         job->n_outputs = p.n_outputs;
         job->outputs = p.outputs;
         if (p.taken) {
@@ -461,7 +477,7 @@ static void on_durable(void *ticket, int error, void *userdata)
         resume(job->folder);
         failures_clear(job->folder->failures, job->file);
         suspects_clear(job->folder->suspects, job->file);
-        if (!job->touched)
+        if (!job->touched && !job->partial)
                 taking_made(w, job->folder, job->file, &job->source);
         job_step(job, JOB_STORED);
         outcome_finish(w, job);

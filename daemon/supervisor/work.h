@@ -39,6 +39,9 @@ void work_odd(struct work *work, struct folder *folder, const char *file, unsign
 /* An operator wants another try of @file, see struct folder_hooks. */
 void work_try_again(struct work *work, struct folder *folder, const char *file, const struct source *source);
 
+/* Try now what waits for something to change, as after a reload. */
+void work_retry_all(struct work *work);
+
 /* Hear of workers.  For struct pool_hooks. */
 void work_reply(struct work *work, const struct wire_reply *reply, int slot);
 void work_lost(struct work *work, uint64_t job, enum pool_loss loss, const char *how);
