@@ -3,6 +3,7 @@
 and every record is here the moment it was sent, with the pid that the kernel vouches for."""
 
 import array
+import contextlib
 import os
 import socket
 import struct
@@ -82,7 +83,17 @@ class Journal:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self._socket.bind(SOCKET)
         os.chmod(SOCKET, 0o666)  # as the real one: daemons of other users log too
+        self._watcher = watcher
         watcher.watch(self._socket.fileno(), self._receive)
+
+    @contextlib.contextmanager
+    def deaf(self):
+        """Receive nothing for a while: what is sent fills the socket's queue, as with a journald that was stopped."""
+        self._watcher.unwatch(self._socket.fileno())
+        try:
+            yield
+        finally:
+            self._watcher.watch(self._socket.fileno(), self._receive)
 
     def _receive(self):
         while True:
