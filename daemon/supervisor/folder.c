@@ -345,6 +345,7 @@ int folder_open(struct folder *f, struct folder *sharing, uint64_t lock_wait_use
         f->suspects = suspects_open(f->outbox, f->config->inbox);
         f->arrivals = scan_new(f->inbox_fd, &arrival_hooks, f);
         f->backlog = scan_new(f->inbox_fd, &backlog_hooks, f);
+        (void)intake_watch_root(f->intake, f->config->inbox); /* without it, a removed inbox is noticed by reload and restart only */
         f->usable = true;
         failures_start(f->failures);
         f->watch_trouble_told = false;

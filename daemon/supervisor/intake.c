@@ -11,6 +11,7 @@
 #include <inotifytools/inotifytools.h>
 #include <stdalign.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* CREATE for hard links, linkat and plain renames, ATTRIB for a chmod that makes a file readable, the rest for removals. */
@@ -20,6 +21,8 @@
 struct intake {
         int fd;
         int mask;
+        int above_wd; /* of the folder above the inbox, or -1 */
+        char *base;   /* the name that the inbox has there */
         sd_event_source *source;
         GHashTable *directories; /* watch descriptor → char *path */
         GHashTable *watches;     /* char *path (owned by the other) → watch descriptor */
@@ -86,6 +89,21 @@ bool intake_watches_directory(const struct intake *in, const char *directory)
         return g_hash_table_contains(in->watches, directory);
 }
 
+int intake_watch_root(struct intake *in, const char *path)
+{
+        g_autofree char *real = realpath(path, NULL), *above = real ? g_path_get_dirname(real) : NULL;
+
+        if (!real)
+                return neg_errno();
+        in->above_wd =
+                inotify_add_watch(in->fd, above, IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_ONLYDIR | IN_MASK_CREATE);
+        if (in->above_wd < 0)
+                return neg_errno();
+        g_free(in->base);
+        in->base = g_path_get_basename(real);
+        return 0;
+}
+
 unsigned intake_watches(const struct intake *in)
 {
         return g_hash_table_size(in->directories);
@@ -109,16 +127,16 @@ static bool handle(struct intake *in, const struct inotify_event *e)
                 in->hooks->overflow(in->userdata);
                 return true;
         }
+        if (e->wd == in->above_wd && e->len > 0 && strcmp(e->name, in->base) == 0 && !in->hooks->changed(in->userdata)) {
+                in->hooks->lost("removed or replaced", in->userdata);
+                return false;
+        }
         if (!directory)
                 return true;
         if (!*directory && (e->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT))) {
                 g_autofree char *why = g_strdup(inotifytools_event_to_str((int)(e->mask & IN_ALL_EVENTS)));
 
                 in->hooks->lost(e->mask & IN_UNMOUNT ? "UNMOUNT" : why, in->userdata);
-                return false;
-        }
-        if (!*directory && e->len == 0 && (e->mask & IN_ATTRIB) && !in->hooks->changed(in->userdata)) {
-                in->hooks->lost("DELETE_SELF", in->userdata); /* it does not come while somebody, we for one, has it open */
                 return false;
         }
         if (e->mask & IN_IGNORED) {
@@ -186,6 +204,7 @@ int intake_new(sd_event *event, const struct intake_hooks *hooks, void *userdata
                 return r;
         }
         in->fd = fd_steal(&fd);
+        in->above_wd = -1;
         in->hooks = hooks;
         in->userdata = userdata;
         in->directories = g_hash_table_new_full(NULL, NULL, NULL, g_free);
@@ -201,6 +220,7 @@ void intake_free(struct intake *in)
         (void)sd_event_source_disable_unref(in->source);
         g_hash_table_unref(in->watches);
         g_hash_table_unref(in->directories);
+        g_free(in->base);
         (void)fd_close(in->fd);
         g_free(in);
 }

@@ -24,7 +24,7 @@ struct intake_hooks {
         void (*directory)(const char *directory, void *userdata);
         /* The queue ran over: anything may have happened. */
         void (*overflow)(void *userdata);
-        /* Something happened to the inbox itself: its mode, or its last name went.  Returns whether it is still there. */
+        /* Something happened to the inbox itself.  Returns whether it is still there. */
         bool (*changed)(void *userdata);
         /* The inbox itself was removed, moved away or unmounted; @why names the event. */
         void (*lost)(const char *why, void *userdata);
@@ -38,6 +38,9 @@ void intake_free(struct intake *intake);
 /* Watch the directory open as @fd, which is @directory below the inbox ("" for itself).  Returns 0, -ENOSPC when the user has no
  * watch left, or another -errno. */
 int intake_watch(struct intake *intake, const char *directory, int fd);
+
+/* Notice when the inbox's own @path goes or is replaced: that is an event of the folder above it.  Returns 0 or a negative errno. */
+int intake_watch_root(struct intake *intake, const char *path);
 
 /* Forget @directory and all below it. */
 void intake_unwatch(struct intake *intake, const char *directory);

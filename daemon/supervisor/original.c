@@ -271,6 +271,8 @@ static int move_version(int from_fd, const char *file, const struct source *expe
 
         if (r < 0)
                 return r;
+        if (is_being_written(parent, base, leases))
+                return -ETXTBSY;
         r = find_free_name(to_fd, file, name_by_rename, &renaming, ret_name);
         if (r == -EXDEV)
                 return move_by_copy(parent, base, file, expected, to_fd, leases, ret_name);

@@ -36,6 +36,7 @@ struct supervisor {
         struct report report;
         bool ready, stopping, stopped_workers;
         int exit_status;
+        unsigned paused; /* folders, as last reported */
 };
 
 /* ---- workers */
@@ -60,6 +61,7 @@ static void on_worker_ready(const struct wire_hello *hello, void *userdata)
         s->ready = true;
         report_begin(&s->report, s->event, &s->work, &s->folders);
         report_ready(&s->report, hello);
+        report_soon(&s->report);
 }
 
 static void on_worker_reply(const struct wire_reply *reply, int slot, void *userdata)
@@ -256,6 +258,7 @@ static int on_post(sd_event_source *source, void *userdata)
 {
         struct supervisor *s = (struct supervisor *)userdata;
         bool scan, go_on;
+        unsigned paused;
 
         if (s->stopped_workers)
                 return 0;
@@ -267,8 +270,10 @@ static int on_post(sd_event_source *source, void *userdata)
         go_on = s->ready && work_can_go_on(&s->work) && queue_can_give(s->work.queue, pool_busy(s->work.pool));
         (void)sd_event_source_set_enabled(s->scan, scan || go_on ? SD_EVENT_ON : SD_EVENT_OFF);
         (void)sd_event_source_set_enabled(s->journal, log_pending() ? SD_EVENT_ON : SD_EVENT_OFF);
-        if (s->ready && (!work_is_quiet(&s->work) || scan))
+        paused = folders_paused(&s->folders, NULL);
+        if (s->ready && (!work_is_quiet(&s->work) || scan || paused != s->paused))
                 report_soon(&s->report);
+        s->paused = paused;
         if (s->options->once && s->ready && !s->stopping && nothing_left(s))
                 end(s, s->work.status.failed > 0 ? 1 : 0);
         if (s->stopping && work_is_quiet(&s->work)) {
