@@ -45,6 +45,18 @@ void outcome_finish(struct work *w, struct job *job)
         job->changed_usec = work_now_usec(w);
 }
 
+void outcome_made(struct work *w, struct job *job)
+{
+        struct folder *folder = job->folder;
+        const struct source source = job->source;
+        g_autofree char *file = job->touched || job->partial ? NULL : g_strdup(job->file);
+
+        job_step(job, JOB_STORED);
+        outcome_finish(w, job); /* first: what cannot be taken away yet comes as a job of its own */
+        if (file)
+                taking_made(w, folder, file, &source);
+}
+
 /* Wait for something that may take for ever.  Such jobs must not fill the queue: beyond a number they are left to a later scan. */
 static void wait_long(struct work *w, struct job *job, uint64_t due_usec)
 {

@@ -9,6 +9,9 @@
 /* Over: made, failed or left alone.  What happened to the file meanwhile makes a new job. */
 void outcome_finish(struct work *work, struct job *job);
 
+/* All that is wanted of it stands in the outbox, now or since earlier: the original may go. */
+void outcome_made(struct work *work, struct job *job);
+
 /* A permanent failure; @text says more than @reason and may be NULL. */
 void outcome_fail(struct work *work, struct job *job, enum reason reason, const char *text);
 

@@ -100,12 +100,12 @@ void taking_made(struct work *w, struct folder *folder, const char *file, const 
         t = taking_new(w, folder, file, source, folder->inbox_fd,
                        folder->config->originals == ORIGINAL_MOVE ? folder->processed_fd : -1);
         n = plan_open_folders(folder, file, source, t->original.sync_fds, G_N_ELEMENTS(t->original.sync_fds));
-        if (n < 0) { /* a thumbnail's folder went away meanwhile: it is not made after all */
+        t->original.n_sync_fds = (unsigned)MAX(n, 0);
+        if (n < 0 || t->original.from_fd < 0) { /* no descriptors left, or a thumbnail's folder went away meanwhile */
                 look_again(w, folder, file, PASSING_USEC);
                 original_task_free(&t->original);
                 return;
         }
-        t->original.n_sync_fds = (unsigned)n;
         submit(t);
 }
 

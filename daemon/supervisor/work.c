@@ -137,10 +137,7 @@ static bool plan_job(struct work *w, struct job *job)
         }
         if (p.n_outputs > 0)
                 return true;
-        if (!p.taken)
-                taking_made(w, job->folder, job->file, &job->source);
-        job_step(job, JOB_STORED);
-        outcome_finish(w, job);
+        outcome_made(w, job);
         return false;
 }
 
@@ -477,10 +474,7 @@ static void on_durable(void *ticket, int error, void *userdata)
         resume(job->folder);
         failures_clear(job->folder->failures, job->file);
         suspects_clear(job->folder->suspects, job->file);
-        if (!job->touched && !job->partial)
-                taking_made(w, job->folder, job->file, &job->source);
-        job_step(job, JOB_STORED);
-        outcome_finish(w, job);
+        outcome_made(w, job);
 }
 
 /* ---- life */
