@@ -164,7 +164,7 @@ PARTS = {
     "fd-": lambda job, outputs: with_fds(reply(job, len(outputs)), 1),
     "fds-": lambda job, outputs: with_fds(reply(job, len(outputs)), 40),
     "manyfds-": lambda job, outputs: with_fds(reply(job, len(outputs)), 253),
-    "flood-": lambda job, outputs: flood(reply(job, len(outputs))),
+    "flood-": lambda job, outputs: (write(outputs), flood(reply(job, len(outputs)))),
     "junk-": lambda job, outputs: flood(os.urandom(4000)),
     "journal-": garbage_to_journal,
 }
