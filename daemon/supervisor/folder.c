@@ -352,6 +352,7 @@ int folder_open(struct folder *f, struct folder *sharing, uint64_t lock_wait_use
         f->stalls = 0;
         f->stalled_until_usec = 0;
         folder_rescan(f);
+        (void)scan_step(f->backlog, 1); /* enters the root: it is watched before anybody is told that we are ready */
         return 0;
 }
 

@@ -329,6 +329,7 @@ bool jpeg_start(struct picture *p, uint32_t need_w, uint32_t need_h)
         }
         p->w_px = r->d.output_width;
         p->h_px = r->d.output_height;
+        p->scale_x = p->scale_y = r->d.scale_num / 8.0; /* not w_px / full_w_px: what libjpeg gives is rounded up */
         r->row = (uint8_t *)g_try_malloc((size_t)p->w_px * p->bands);
         return r->row || verdict_fail(p->verdict, REASON_OUT_OF_MEMORY, "no memory for a row");
 }

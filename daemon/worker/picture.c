@@ -329,6 +329,8 @@ bool picture_start(struct picture *p, uint32_t need_w, uint32_t need_h)
                 return false;
         p->w_px = (uint32_t)p->image->Xsize;
         p->h_px = (uint32_t)p->image->Ysize / p->n_frames;
+        p->scale_x = (double)p->w_px / p->full_w_px;
+        p->scale_y = (double)p->h_px / p->full_h_px;
         if (!simplify(p))
                 return false;
         p->strip_16 = p->image->BandFmt == VIPS_FORMAT_USHORT;

@@ -19,6 +19,7 @@ struct picture {
         enum format format;            /* as decoded: for camera RAW that of the embedded picture */
         uint32_t full_w_px, full_h_px; /* one frame as stored, before any shrinking */
         uint32_t w_px, h_px;           /* one frame of the rows, known after picture_start() */
+        double scale_x, scale_y;       /* pixels of the rows for one of the full picture; the last pixel may reach beyond the edge */
         uint32_t n_frames;             /* those that are read, one below the other */
         unsigned orientation;          /* EXIF 1 to 8, still to be applied */
         enum model model;

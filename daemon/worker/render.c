@@ -240,11 +240,10 @@ static bool no_memory(struct work *w)
         return verdict_fail(w->verdict, REASON_OUT_OF_MEMORY, "no memory for resizing");
 }
 
-/* A resampler for @t from a whole picture of @in_w × @in_h. */
-static bool start_resampler(struct work *w, struct target *t, uint32_t in_w, uint32_t in_h)
+/* A resampler for @t from a whole picture of @in_w × @in_h, which is the full one scaled by @x and @y. */
+static bool start_resampler(struct work *w, struct target *t, uint32_t in_w, uint32_t in_h, double x, double y)
 {
         const struct picture *p = &w->picture;
-        double x = (double)in_w / p->full_w_px, y = (double)in_h / p->full_h_px;
         struct rect part = { t->part.x * x, t->part.y * y, t->part.w * x, t->part.h * y };
 
         if (!t->data)
@@ -280,7 +279,7 @@ static bool derive(struct work *w, struct target *t, uint32_t frame)
                 memcpy(t->data + frame * frame_bytes(w, t), from, frame_bytes(w, t));
                 return true;
         }
-        if (!start_resampler(w, t, larger->w_px, larger->h_px))
+        if (!start_resampler(w, t, larger->w_px, larger->h_px, larger->w_px / larger->part.w, larger->h_px / larger->part.h))
                 return false;
         for (uint32_t y = 0; y < larger->h_px; y++)
                 resampler_push(t->resampler, from + (size_t)y * larger->w_px * w->picture.bands);
@@ -315,7 +314,8 @@ static bool decode_frame(struct work *w, uint32_t frame)
         struct picture *p = &w->picture;
 
         for (unsigned i = 0; i < w->n; i++)
-                if (w->targets[i].from < 0 && frame < w->targets[i].n_frames && !start_resampler(w, w->targets + i, p->w_px, p->h_px))
+                if (w->targets[i].from < 0 && frame < w->targets[i].n_frames &&
+                    !start_resampler(w, w->targets + i, p->w_px, p->h_px, p->scale_x, p->scale_y))
                         return false;
         for (uint32_t y = 0; y < p->h_px; y++) {
                 const uint8_t *row = picture_row(p);

@@ -126,7 +126,7 @@ static void test_against_brute_force(void)
 
         for (size_t t = 0; t < G_N_ELEMENTS(templates); t++) {
                 for (unsigned set = 1; set < 1U << G_N_ELEMENTS(presets); set++) {
-                        g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+                        g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
                         struct name_variant variants[G_N_ELEMENTS(presets)];
                         g_autofree char *problem = NULL;
                         unsigned n = 0;
@@ -149,7 +149,7 @@ static void test_against_brute_force(void)
 
                                         if (other && strcmp(other, tag) != 0)
                                                 g_error("%s: %s and %s meet in %s", templates[t], other, tag, name);
-                                        g_hash_table_insert(seen, name, (char *)g_intern_string(tag));
+                                        g_hash_table_insert(seen, name, g_strdup(tag));
                                 }
                         }
                 }
