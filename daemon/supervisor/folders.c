@@ -250,6 +250,12 @@ void folders_rescan(struct folders *s)
                 folder_rescan(nth(s->all, i));
 }
 
+void folders_probe(struct folders *s)
+{
+        for (guint i = 0; i < s->all->len; i++)
+                work_probe(s->work, nth(s->all, i));
+}
+
 void folders_step(struct folders *s, unsigned entries)
 {
         for (guint i = 0; i < s->all->len; i++)

@@ -34,5 +34,8 @@ bool folders_have_arrivals(const struct folders *folders);
 /* Look at everything again. */
 void folders_rescan(struct folders *folders);
 
+/* See which stalled ones work again. */
+void folders_probe(struct folders *folders);
+
 /* Read on in each for at most @entries entries. */
 void folders_step(struct folders *folders, unsigned entries);

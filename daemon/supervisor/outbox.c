@@ -411,6 +411,18 @@ uint64_t outbox_free_bytes(const struct outbox *o)
         return fstatvfs(o->root_fd, &fs) < 0 || fs.f_blocks == 0 ? UINT64_MAX : (uint64_t)fs.f_bavail * fs.f_frsize;
 }
 
+int outbox_can_write(struct outbox *o)
+{
+        static const char page[4096];
+        int fd = outbox_create(o, "probe", 0600, (gid_t)-1), r = fd;
+
+        if (fd >= 0)
+                r = write(fd, page, sizeof page) == (ssize_t)sizeof page ? 0 : neg_errno();
+        outbox_discard(o, fd);
+        (void)fd_close(fd);
+        return r;
+}
+
 int outbox_open_folder(struct outbox *o, const char *name)
 {
         const char *base;

@@ -36,6 +36,9 @@ bool outbox_keeps_records(const struct outbox *outbox);
 /* Bytes that may still be written there, as df(1) shows them to a user; UINT64_MAX when that cannot be known. */
 uint64_t outbox_free_bytes(const struct outbox *outbox);
 
+/* Whether something can be written there now: tried on a file that nobody sees.  Returns 0 or a negative errno. */
+int outbox_can_write(struct outbox *outbox);
+
 /* The folder of @name, open for fsync(2).  Returns an owned descriptor or a negative errno. */
 int outbox_open_folder(struct outbox *outbox, const char *name);
 

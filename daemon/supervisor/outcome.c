@@ -155,6 +155,7 @@ void outcome_stall(struct work *w, struct job *job, enum reason reason, const ch
                 log_event(EV_PAUSED,
                           FIELDS(F_STR(INBOX, f->config->inbox), F_STR(REASON, reason_token(reason)), F_STR(FILE, job->file)),
                           "%s is paused: %s, %s. %s", f->config->inbox, reason_token(reason), text, reason_remedy(reason));
+        w->probe_usec = w->probe_usec > 0 ? MIN(w->probe_usec, f->stalled_until_usec) : f->stalled_until_usec;
         g_free(f->stalled);
         f->stalled = g_strdup_printf("%s: %s, %s", f->config->outbox, reason_token(reason), text);
         f->stalled_reason = reason;

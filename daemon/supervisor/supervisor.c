@@ -219,6 +219,10 @@ static int on_due(sd_event_source *source, uint64_t usec, void *userdata)
                 s->work.rescan_usec = 0;
                 folders_rescan(&s->folders);
         }
+        if (s->work.probe_usec > 0 && work_now_usec(&s->work) >= s->work.probe_usec) {
+                s->work.probe_usec = 0;
+                folders_probe(&s->folders);
+        }
         return 0; /* the post source does the rest */
 }
 
@@ -228,6 +232,8 @@ static void arm_due(struct supervisor *s)
 
         if (s->work.rescan_usec > 0)
                 due = due > 0 ? MIN(due, s->work.rescan_usec) : s->work.rescan_usec;
+        if (s->work.probe_usec > 0)
+                due = due > 0 ? MIN(due, s->work.probe_usec) : s->work.probe_usec;
         if (due == 0) {
                 if (s->due)
                         (void)sd_event_source_set_enabled(s->due, SD_EVENT_OFF);

@@ -21,7 +21,6 @@ struct entry {
 };
 
 struct suspects {
-        int fd;               /* of the file, or -1 */
         int root_fd;          /* of the outbox, borrowed */
         char *name;           /* of the file */
         GHashTable *suspects; /* char * → deaths */
@@ -32,14 +31,14 @@ static off_t place(unsigned slot)
         return (off_t)(slot * sizeof(struct entry));
 }
 
-static void take_over(struct suspects *s)
+static void take_over(struct suspects *s, int fd)
 {
         g_autoptr(GPtrArray) in_flight = g_ptr_array_new_with_free_func(g_free);
 
         for (unsigned i = 0; i < SLOTS; i++) {
                 struct entry *e = g_new0(struct entry, 1);
 
-                if (pread(s->fd, e, sizeof *e, place(i)) >= (ssize_t)offsetof(struct entry, file) && e->used == IN_FLIGHT &&
+                if (pread(fd, e, sizeof *e, place(i)) >= (ssize_t)offsetof(struct entry, file) && e->used == IN_FLIGHT &&
                     memchr(e->file, '\0', sizeof e->file))
                         g_ptr_array_add(in_flight, e);
                 else
@@ -50,23 +49,23 @@ static void take_over(struct suspects *s)
 
                 (void)g_hash_table_insert(s->suspects, g_strdup(e->file), GUINT_TO_POINTER(in_flight->len == 1 ? e->deaths + 1 : 0));
         }
-        (void)!ftruncate(s->fd, 0);
+        (void)!ftruncate(fd, 0);
 }
 
 struct suspects *suspects_open(struct outbox *outbox, const char *label)
 {
         struct suspects *s = g_new0(struct suspects, 1);
+        _cleanup_(fd_closep) int fd = -1;
         char hash[RECORD_HASH_BYTES];
 
         record_hash(label, hash);
-        s->fd = -1;
         s->root_fd = outbox_root_fd(outbox);
         s->name = g_strconcat(".thumbnaild/inflight-", hash, NULL);
         s->suspects = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-        if (path_make_folders(s->root_fd, ".thumbnaild", 0750) >= 0)
-                s->fd = path_openat(s->root_fd, s->name, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
-        if (s->fd >= 0)
-                take_over(s);
+        (void)path_make_folders(s->root_fd, ".thumbnaild", 0750);
+        fd = path_openat(s->root_fd, s->name, O_RDWR | O_NOFOLLOW, 0);
+        if (fd >= 0)
+                take_over(s, fd);
         return s;
 }
 
@@ -74,12 +73,23 @@ void suspects_close(struct suspects *s)
 {
         if (!s)
                 return;
-        if (s->fd >= 0)
-                (void)unlinkat(s->root_fd, s->name, 0);
-        (void)fd_close(s->fd);
+        (void)unlinkat(s->root_fd, s->name, 0);
         g_hash_table_unref(s->suspects);
         g_free(s->name);
         g_free(s);
+}
+
+/* Write the first @size bytes of @e as the entry of @slot.  Opened each time, since a file that is held open for writing keeps an
+ * administrator from remounting its file system; what cannot be written is not noted. */
+static void write_entry(const struct suspects *s, int slot, const struct entry *e, size_t size)
+{
+        _cleanup_(fd_closep) int fd = -1;
+
+        if (slot < 0 || (unsigned)slot >= SLOTS)
+                return;
+        fd = path_openat(s->root_fd, s->name, O_WRONLY | O_CREAT | O_NOFOLLOW, 0600);
+        if (fd >= 0)
+                (void)!pwrite(fd, e, size, place((unsigned)slot));
 }
 
 void suspects_begin(struct suspects *s, int slot, const char *file)
@@ -87,18 +97,15 @@ void suspects_begin(struct suspects *s, int slot, const char *file)
         struct entry e = { .used = IN_FLIGHT, .deaths = GPOINTER_TO_UINT(g_hash_table_lookup(s->suspects, file)) };
         size_t length = MIN(strlen(file), sizeof e.file - 1);
 
-        if (s->fd < 0 || slot < 0 || (unsigned)slot >= SLOTS)
-                return;
         memcpy(e.file, file, length);
-        (void)!pwrite(s->fd, &e, offsetof(struct entry, file) + length + 1, place((unsigned)slot)); /* else it is not noted */
+        write_entry(s, slot, &e, offsetof(struct entry, file) + length + 1);
 }
 
 void suspects_end(struct suspects *s, int slot)
 {
-        static const uint32_t none = 0;
+        static const struct entry none;
 
-        if (s->fd >= 0 && slot >= 0 && (unsigned)slot < SLOTS)
-                (void)!pwrite(s->fd, &none, sizeof none, place((unsigned)slot));
+        write_entry(s, slot, &none, offsetof(struct entry, file));
 }
 
 bool suspects_has(const struct suspects *s, const char *file, unsigned *ret_deaths)

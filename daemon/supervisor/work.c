@@ -18,6 +18,7 @@
 #define MIB                   (UINT64_C(1) << 20)
 #define LIGHT_GRANT_MAX_BYTES (512 * MIB)
 #define ATTEMPTS_MAX          2U /* deaths of a worker that a picture may cause */
+#define PROBE_USEC            UINT64_C(1000000)
 #define TAKING_MAX            256U
 
 uint64_t work_now_usec(const struct work *w)
@@ -336,10 +337,17 @@ static bool still_the_same(struct work *w, struct job *job)
         return r == 1;
 }
 
+/* Whether @folder's outbox really takes nothing now: what a worker says of it is a claim, and a hostile one could stop a folder. */
+static bool cannot_write(const struct work *w, struct folder *folder)
+{
+        return outbox_free_bytes(folder->outbox) < (uint64_t)w->config->limits.free_mib * MIB + MIB ||
+               outbox_can_write(folder->outbox) < 0;
+}
+
 static void refuse(struct work *w, struct job *job, enum reason reason, const char *text)
 {
         settle(w, job, false);
-        if (reason == REASON_NO_SPACE || reason == REASON_READ_ONLY)
+        if ((reason == REASON_NO_SPACE || reason == REASON_READ_ONLY) && cannot_write(w, job->folder))
                 outcome_stall(w, job, reason, text);
         else if (reason_kind(reason) == REASON_IS_PASSING)
                 outcome_again(w, job, reason, text);
@@ -437,6 +445,18 @@ static void resume(struct folder *f)
                 return;
         log_event(EV_RESUMED, FIELDS(F_STR(INBOX, f->config->inbox)), "%s is served again", f->config->inbox);
         g_clear_pointer(&f->stalled, g_free);
+}
+
+void work_probe(struct work *w, struct folder *f)
+{
+        const uint64_t now = work_now_usec(w);
+
+        if (!f->usable || !f->stalled)
+                return;
+        if (now >= f->stalled_until_usec && !cannot_write(w, f))
+                resume(f);
+        else
+                w->probe_usec = MAX(f->stalled_until_usec, now + PROBE_USEC);
 }
 
 static void on_durable(void *ticket, int error, void *userdata)

@@ -18,6 +18,7 @@ struct work {
         struct pool *pool;
         struct disk *disk;    /* makes thumbnails durable */
         struct disk *mover;   /* takes originals away */
+        uint64_t probe_usec;  /* when to see whether a stalled folder works again; 0 for never */
         uint64_t rescan_usec; /* when to look at everything again, since not all could be kept in mind; 0 for never */
         unsigned taking;      /* originals that are being taken away */
         bool exclusive;       /* the job in work runs alone */
@@ -41,6 +42,9 @@ void work_try_again(struct work *work, struct folder *folder, const char *file, 
 
 /* Try now what waits for something to change, as after a reload. */
 void work_retry_all(struct work *work);
+
+/* If @folder is stalled: see whether it can be written to again, and say so; else look again later. */
+void work_probe(struct work *work, struct folder *folder);
 
 /* Hear of workers.  For struct pool_hooks. */
 void work_reply(struct work *work, const struct wire_reply *reply, int slot);
