@@ -136,7 +136,7 @@ static void on_news(const char *file, enum intake_news news, void *userdata)
         };
         struct folder *f = (struct folder *)userdata;
 
-        if (!name_is_ignored(f->config, strrchr(file, '/') ? strrchr(file, '/') + 1 : file))
+        if (!name_is_ignored(f->config, path_base(file)))
                 f->hooks->file(f, file, how[news], f->userdata);
 }
 

@@ -3,6 +3,8 @@
 
 #include "name.h"
 
+#include "path.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -42,13 +44,6 @@ static unsigned count(const char *template, enum token wanted)
         return n;
 }
 
-static const char *last_component(const char *template)
-{
-        const char *slash = strrchr(template, '/');
-
-        return slash ? slash + 1 : template;
-}
-
 /* What a preset and extension make of @text; {file} and the rest stay as they are. */
 static char *fill(const char *text, size_t length, const struct name_variant *v)
 {
@@ -77,7 +72,7 @@ static char *fill(const char *text, size_t length, const struct name_variant *v)
 
 static bool variants_collide(const char *template, const struct name_variant *a, const struct name_variant *b)
 {
-        const char *last = last_component(template);
+        const char *last = path_base(template);
         const char *file = strstr(last, "{file}"), *behind = file + strlen("{file}");
         g_autofree char *above_a = fill(template, (size_t)(last - template), a);
         g_autofree char *above_b = fill(template, (size_t)(last - template), b);
@@ -91,7 +86,7 @@ static bool variants_collide(const char *template, const struct name_variant *a,
 
 bool name_may_be(const char *template, const char *preset, const char *base)
 {
-        const char *last = last_component(template), *file = strstr(last, "{file}"), *behind = file + strlen("{file}");
+        const char *last = path_base(template), *file = strstr(last, "{file}"), *behind = file + strlen("{file}");
         const char *ext = strstr(behind, "{ext}");
         const struct name_variant v = { preset, "" };
         g_autofree char *before =
@@ -113,12 +108,12 @@ static char *check_shape(const char *template)
                 return g_strdup("it must be a plain relative path without empty, '.' or '..' parts");
         if (g_str_has_prefix(template, ".thumbnaild/"))
                 return g_strdup("the folder .thumbnaild is the daemon's own");
-        if (count(template, TOKEN_FILE) != 1 || !strstr(last_component(template), "{file}"))
+        if (count(template, TOKEN_FILE) != 1 || !strstr(path_base(template), "{file}"))
                 return g_strdup(
                         "it needs {file} exactly once, in its last part, so that a.jpg and a.png do not meet in one thumbnail");
         if (count(template, TOKEN_DIR) > 1 || (dir && ((dir > template && dir[-1] != '/') || dir[strlen("{dir}")] != '/')))
                 return g_strdup("{dir} may stand once, as a part of its own: \"{dir}/…\"");
-        if (count(last_component(template), TOKEN_STEM) > 0)
+        if (count(path_base(template), TOKEN_STEM) > 0)
                 return g_strdup("{stem} may only stand in folders: only {file} tells a.jpg from a.png");
         return NULL;
 }
@@ -171,7 +166,7 @@ static void append_component(GString *out, const char *component, size_t keep, s
 static void append_token(GString *out, enum token t, const char *text, const char *folder, const char *file,
                          const struct name_variant *v)
 {
-        const char *base = last_component(file), *dot = strrchr(base, '.');
+        const char *base = path_base(file), *dot = strrchr(base, '.');
 
         switch (t) {
         case TOKEN_FILE:
@@ -205,7 +200,7 @@ char *name_expand(const char *template, const char *folder, const char *file, co
                 enum token t = next_token(&at);
 
                 if (t == TOKEN_DIR) {
-                        const char *base = last_component(file);
+                        const char *base = path_base(file);
 
                         g_string_append_len(out, file, base - file); /* with its slash, which is skipped in the template */
                         at++;
