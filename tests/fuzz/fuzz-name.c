@@ -8,8 +8,14 @@
 #include <assert.h>
 #include <string.h>
 
+/* What a file system can hold: no empty, special or overlong parts. */
 static bool is_file(const char *name)
 {
+        g_auto(GStrv) parts = g_strsplit(name, "/", -1);
+
+        for (char **part = parts; *part; part++)
+                if (strlen(*part) > 255)
+                        return false;
         return *name && name[0] != '/' && !strstr(name, "//") && !g_str_has_suffix(name, "/") && strcmp(name, ".") != 0 &&
                strcmp(name, "..") != 0 && !strstr(name, "/./") && !strstr(name, "/../") && !g_str_has_prefix(name, "./") &&
                !g_str_has_prefix(name, "../") && !g_str_has_suffix(name, "/.") && !g_str_has_suffix(name, "/..");
