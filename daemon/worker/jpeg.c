@@ -304,23 +304,13 @@ bool jpeg_open(struct picture *p, bool metadata)
         return true;
 }
 
-/* The largest factor that still leaves the size that is needed: what it does in the domain of frequencies is a good filter. */
-static unsigned shrink_to(const struct picture *p, uint32_t need_w, uint32_t need_h)
-{
-        unsigned shrink = 8;
-
-        while (shrink > 1 && (p->full_w_px / shrink < need_w || p->full_h_px / shrink < need_h))
-                shrink /= 2;
-        return shrink;
-}
-
-bool jpeg_start(struct picture *p, uint32_t need_w, uint32_t need_h)
+bool jpeg_start(struct picture *p, unsigned shrink)
 {
         struct jpeg_reader *r = p->jpeg;
 
         if (setjmp(r->jump))
                 return false;
-        r->d.scale_num = 8 / shrink_to(p, need_w, need_h);
+        r->d.scale_num = 8 / shrink;
         r->d.scale_denom = 8;
         (void)jpeg_start_decompress(&r->d);
         if (r->ended && jpeg_has_multiple_scans(&r->d)) {
@@ -329,7 +319,6 @@ bool jpeg_start(struct picture *p, uint32_t need_w, uint32_t need_h)
         }
         p->w_px = r->d.output_width;
         p->h_px = r->d.output_height;
-        p->scale_x = p->scale_y = r->d.scale_num / 8.0; /* not w_px / full_w_px: what libjpeg gives is rounded up */
         r->row = (uint8_t *)g_try_malloc((size_t)p->w_px * p->bands);
         return r->row || verdict_fail(p->verdict, REASON_OUT_OF_MEMORY, "no memory for a row");
 }

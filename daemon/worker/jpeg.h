@@ -6,9 +6,9 @@
 
 #include "picture.h"
 
-/* As picture_open() and its sisters. */
+/* As picture_open() and its sisters; to be shrunk by 1, 2, 4 or 8. */
 bool jpeg_open(struct picture *p, bool metadata);
-bool jpeg_start(struct picture *p, uint32_t need_w, uint32_t need_h);
+bool jpeg_start(struct picture *p, unsigned shrink);
 const uint8_t *jpeg_row(struct picture *p);
 bool jpeg_finish(struct picture *p);
 void jpeg_done(struct picture *p);

@@ -304,6 +304,28 @@ bool picture_open(struct picture *p, struct input *in, enum format format, bool 
         return true;
 }
 
+/* By how much a JPEG is shrunk by its decoder, which takes the low frequencies of each block by itself: coarse beside a Lanczos
+ * filter, and seen in the result unless that filter has nearly twice the pixels to choose from.  Not more than that: a picture of 500
+ * pixels, the commonest of small sizes, would have to be decoded in full for 128. */
+#define JPEG_MARGIN 1.9
+
+static unsigned jpeg_shrink(const struct picture *p, uint32_t need_w, uint32_t need_h)
+{
+        unsigned shrink = 8;
+
+        while (shrink > 1 && (p->full_w_px < need_w * JPEG_MARGIN * shrink || p->full_h_px < need_h * JPEG_MARGIN * shrink))
+                shrink /= 2;
+        return shrink;
+}
+
+static bool start_jpeg(struct picture *p, uint32_t need_w, uint32_t need_h)
+{
+        unsigned shrink = jpeg_shrink(p, need_w, need_h);
+
+        p->scale_x = p->scale_y = 1.0 / shrink; /* not w_px / full_w_px: what the decoder gives is rounded up */
+        return jpeg_start(p, shrink);
+}
+
 /* Read again at another scale, if that is worth it. */
 static bool rescale(struct picture *p, uint32_t need_w, uint32_t need_h)
 {
@@ -324,7 +346,7 @@ static bool rescale(struct picture *p, uint32_t need_w, uint32_t need_h)
 bool picture_start(struct picture *p, uint32_t need_w, uint32_t need_h)
 {
         if (p->format == FORMAT_JPEG)
-                return jpeg_start(p, need_w, need_h);
+                return start_jpeg(p, need_w, need_h);
         if (!rescale(p, need_w, need_h))
                 return false;
         p->w_px = (uint32_t)p->image->Xsize;

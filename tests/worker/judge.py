@@ -2,6 +2,7 @@
 """What another decoder, Pillow, says a picture looks like: upright, in sRGB, on white."""
 
 import io
+import pathlib
 
 import numpy
 from PIL import Image, ImageCms, ImageOps
@@ -40,6 +41,8 @@ def on_white(image):
 
 def upright(source):
     """(size, picture) of the first frame, or None if Pillow cannot read it."""
+    if isinstance(source, pathlib.Path):  # from memory: Pillow closes a TIFF's descriptor twice, and so another thread's
+        source = io.BytesIO(source.read_bytes())
     try:
         image = Image.open(source)
         image.seek(0)
