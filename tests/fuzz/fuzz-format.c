@@ -2,11 +2,10 @@
 /* The first bytes of a file, which both programs look at, and its last ones. */
 
 #include "format.h"
+#include "fuzz.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A whole picture through render(), as a worker does it, without its sandbox.  The first byte chooses what is made of it. */
+/* A whole picture through render(), as a worker does it, without its sandbox.  Its length chooses what is made of it, so that files of a corpus are inputs as they are. */
 
+#include "fuzz.h"
 #include "render.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static int output_fd;
 
@@ -27,13 +25,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static struct wire_render request;
         struct wire_reply reply;
-        uint8_t choice = size > 0 ? data[0] : 0;
+        uint8_t choice = (uint8_t)size;
         int input_fd;
 
-        if (size < 2)
-                return 0;
         input_fd = memfd_create("input", 0);
-        if (input_fd < 0 || write(input_fd, data + 1, size - 1) != (ssize_t)size - 1 || ftruncate(output_fd, 0) < 0)
+        if (input_fd < 0 || write(input_fd, data, size) != (ssize_t)size || ftruncate(output_fd, 0) < 0)
                 abort();
         request = (struct wire_render){ .memory_bytes = 128U << 20, .pixels_max = 4U << 20, .frames_max = 20, .n_outputs = 1 };
         for (unsigned f = FORMAT_NONE + 1; f < _FORMAT_MAX; f++)

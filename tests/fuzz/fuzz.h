@@ -8,3 +8,6 @@
 #include <stdint.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Called once before, where a target has it. */
+__attribute__((weak)) int LLVMFuzzerInitialize(int *argc, char ***argv);

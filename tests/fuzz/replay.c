@@ -34,6 +34,8 @@ int main(int argc, char **argv)
 {
         unsigned n = 0;
 
+        if (LLVMFuzzerInitialize)
+                (void)LLVMFuzzerInitialize(&argc, &argv);
         for (int i = 1; i < argc; i++)
                 n += replay(argv[i]);
         (void)printf("%u inputs\n", n);
