@@ -141,6 +141,7 @@ def test_nothing_is_lost_by_power_cuts(folders, mounts, seed, long, originals):
                 copy_until_two_agree(image, copy)
             look_at(campaign, copy, place, synced)
             cuts += 1
+            print(f"{originals}: cut {cuts}", flush=True)
         daemon.wait(lambda: len(daemon.events("made")) >= 120, "the rest")
         daemon.stop()
         if len(campaign.versions) > 600:
