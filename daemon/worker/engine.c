@@ -155,7 +155,7 @@ static void try_formats(struct wire_hello *ret)
         if (!write_probe(prepared.files[0], false))
                 return;
         for (unsigned f = FORMAT_NONE + 1; f < _FORMAT_MAX; f++) {
-                bool can_write = f == FORMAT_JPEG || saver_of((enum format)f), written;
+                bool can_write = saver_of((enum format)f), written;
                 int file = prepared.files[next];
 
                 if (!can_write || next + 2 > PROBE_FILES) {

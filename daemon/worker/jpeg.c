@@ -19,11 +19,6 @@
 #define XMP_MARK   "http://ns.adobe.com/xap/1.0/" /* with its 0 */
 #define IPTC_MARK  "Photoshop 3.0"                /* with its 0 */
 
-/* Scans are bounded by their number and by their work: all scans together may visit so many pixels.  Encoders write 3 to 14 scans;
- * a 425 KB bomb of 3,000 takes minutes.  Visiting an empty scan takes about a nanosecond a pixel. */
-#define SCANS_MAX          500
-#define SCANNED_PIXELS_MAX 6000000000ULL
-
 struct jpeg_reader {
         struct jpeg_decompress_struct d;
         struct jpeg_error_mgr errors;
@@ -126,7 +121,7 @@ static void on_progress(j_common_ptr common)
         struct jpeg_reader *r = reader_of(common);
         uint64_t scans = (uint64_t)r->d.input_scan_number;
 
-        if (scans <= SCANS_MAX && scans * r->d.image_width * r->d.image_height <= SCANNED_PIXELS_MAX)
+        if (scans <= JPEG_SCANS_MAX && scans * r->d.image_width * r->d.image_height <= JPEG_SCANNED_PIXELS_MAX)
                 return;
         (void)verdict_fail(r->picture->verdict, REASON_TOO_LARGE, "more than %d scans, which no encoder writes", (int)scans - 1);
         leave(r);
@@ -246,28 +241,11 @@ static void read_metadata(struct jpeg_reader *r, bool all)
         p->iptc = marked(r, 13, IPTC_MARK, sizeof IPTC_MARK, sizeof IPTC_MARK);
 }
 
-static bool choose_model(struct jpeg_reader *r)
+/* Of what libjpeg cannot read at all nothing comes here. */
+static bool is_plain(const struct jpeg_decompress_struct *d)
 {
-        struct picture *p = r->picture;
-
-        switch (r->d.num_components) {
-        case 1:
-                p->model = MODEL_GREY;
-                r->d.out_color_space = JCS_GRAYSCALE;
-                break;
-        case 3:
-                p->model = MODEL_RGB;
-                r->d.out_color_space = JCS_RGB;
-                break;
-        case 4:
-                p->model = MODEL_CMYK;
-                r->d.out_color_space = JCS_CMYK;
-                break;
-        default:
-                return verdict_fail(p->verdict, REASON_UNSUPPORTED, "a JPEG of %d components", r->d.num_components);
-        }
-        p->bands = (unsigned)r->d.num_components;
-        return true;
+        return d->data_precision == 8 && !d->arith_code &&
+               (d->jpeg_color_space == JCS_GRAYSCALE || d->jpeg_color_space == JCS_YCbCr || d->jpeg_color_space == JCS_RGB);
 }
 
 /* Several scans (progressive, or one per component) keep all coefficients until the last; one scan keeps a few rows. */
@@ -294,11 +272,16 @@ bool jpeg_open(struct picture *p, bool metadata)
         if (setjmp(r->jump))
                 return false;
         reader_begin(r, metadata);
+        if (!is_plain(&r->d)) {
+                jpeg_done(p);
+                return true;
+        }
         p->full_w_px = r->d.image_width;
         p->full_h_px = r->d.image_height;
         p->n_frames = 1;
-        if (!choose_model(r))
-                return false;
+        p->bands = r->d.jpeg_color_space == JCS_GRAYSCALE ? 1 : 3;
+        p->model = p->bands == 1 ? MODEL_GREY : MODEL_RGB;
+        r->d.out_color_space = p->bands == 1 ? JCS_GRAYSCALE : JCS_RGB;
         read_metadata(r, metadata);
         p->decode_bytes = predict(r);
         return true;
@@ -334,9 +317,6 @@ const uint8_t *jpeg_row(struct picture *p)
                 (void)verdict_fail(p->verdict, REASON_CORRUPT, "the decoder gave no row");
                 return NULL;
         }
-        if (p->model == MODEL_CMYK && r->d.saw_Adobe_marker) /* Adobe stores how much white is left */
-                for (size_t i = 0; i < (size_t)p->w_px * 4; i++)
-                        r->row[i] = (uint8_t)~r->row[i];
         return r->row;
 }
 
@@ -414,7 +394,7 @@ static void configure(j_compress_ptr c, uint32_t width, uint32_t height, unsigne
         c->image_width = width;
         c->image_height = height;
         c->input_components = (int)bands;
-        c->in_color_space = bands == 1 ? JCS_GRAYSCALE : bands == 3 ? JCS_RGB : JCS_CMYK;
+        c->in_color_space = bands == 1 ? JCS_GRAYSCALE : JCS_RGB;
         jpeg_set_defaults(c);
         jpeg_set_quality(c, (int)quality, TRUE);
         c->optimize_coding = effort >= 5; /* a few per cent smaller for twice the time of encoding */

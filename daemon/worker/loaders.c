@@ -4,6 +4,7 @@
 #include "loaders.h"
 
 static const struct loader loaders[_FORMAT_MAX + 1] = {
+        [FORMAT_JPEG] = { .operation = "jpegload_source", .from_source = true },
         [FORMAT_PNG] = { .operation = "pngload_source", .from_source = true },
         [FORMAT_WEBP] = { .operation = "webpload_source", .from_source = true, .frames = true, .whole = true, .take = true },
         [FORMAT_GIF] = { .operation = "gifload_source", .from_source = true, .frames = true, .take = true },
@@ -35,8 +36,8 @@ const struct loader *loader_of(enum format format)
 
 bool loader_exists(enum format format)
 {
-        if (format == FORMAT_JPEG || format == FORMAT_RAW)
-                return true;
+        if (format == FORMAT_RAW) /* a JPEG inside */
+                format = FORMAT_JPEG;
         return loaders[format].operation && vips_type_find("VipsOperation", loaders[format].operation) != 0;
 }
 
@@ -49,6 +50,8 @@ void loader_allow(enum format format, bool allow)
 const char *saver_of(enum format format)
 {
         switch (format) {
+        case FORMAT_JPEG:
+                return "jpegsave_buffer";
         case FORMAT_PNG:
                 return "pngsave_buffer";
         case FORMAT_WEBP:

@@ -23,7 +23,7 @@ struct loader {
 /* Never NULL. */
 const struct loader *loader_of(enum format format);
 
-/* Whether it exists in this libvips (FORMAT_JPEG and FORMAT_RAW: by libjpeg, always). */
+/* Whether it exists in this libvips. */
 bool loader_exists(enum format format);
 
 /* Let libvips use an untrusted loader, or not any more. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Opens by libvips what is not JPEG, brings it to at most four bands of 8 or 16 bits, and pulls strips from it on the calling thread
- * (vips_sink_memory() and its like start threads for every picture).  Forwards JPEG to jpeg.c. */
+/* Opens by libvips what is not plain JPEG, brings it to at most four bands of 8 or 16 bits, and pulls strips from it on the calling thread
+ * (vips_sink_memory() and its like start threads for every picture).  Forwards plain JPEG to jpeg.c. */
 
 #include "picture.h"
 
@@ -19,7 +19,8 @@
 
 static bool set_input(VipsOperation *operation, struct picture *p, const struct loader *l)
 {
-        if (l->take && !input_take(p->input, p->verdict))
+        /* a range of a file, as in RAW, cannot be a source */
+        if ((l->take || p->input->start > 0) && !input_take(p->input, p->verdict))
                 return false;
         if (!l->from_source) {
                 VipsBlob *blob = vips_blob_new(NULL, p->input->memory, p->input->size);
@@ -29,7 +30,6 @@ static bool set_input(VipsOperation *operation, struct picture *p, const struct 
                 return true;
         }
 
-        /* a range of a file cannot be a source; RAW, which has ranges, is never read here */
         if (!p->input->memory && lseek(p->input->fd, 0, SEEK_SET) < 0)
                 return verdict_fail(p->verdict, REASON_IO_ERROR, "lseek: %s", g_strerror(errno));
 
@@ -66,7 +66,9 @@ static VipsImage *load(struct picture *p, bool all, double scale)
         g_object_set(operation, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", fail_on(p->format), "memory", (gboolean)l->whole, NULL);
         if (all && l->frames)
                 g_object_set(operation, "n", -1, NULL);
-        if (scale != 1)
+        if (scale != 1 && p->format == FORMAT_JPEG)
+                g_object_set(operation, "shrink", (int)lrint(1 / scale), NULL);
+        else if (scale != 1)
                 g_object_set(operation, "scale", scale, NULL);
         if (vips_cache_operation_buildp(&operation) == 0)
                 g_object_get(operation, "out", &out, NULL);
@@ -104,6 +106,16 @@ static void read_animation(struct picture *p)
                 (void)vips_image_get_int(p->image, "loop", &p->loop);
 }
 
+/* By our own reading of EXIF, whoever decodes. */
+static unsigned jpeg_orientation(const struct picture *p)
+{
+        g_autoptr(GBytes) exif = blob_of(p->image, VIPS_META_EXIF_NAME);
+        gsize n;
+        const void *bytes = exif ? g_bytes_get_data(exif, &n) : NULL;
+
+        return bytes ? exif_orientation(bytes, n) : 1;
+}
+
 static void read_header(struct picture *p, bool metadata)
 {
         int page_h = vips_image_get_page_height(p->image);
@@ -112,7 +124,9 @@ static void read_header(struct picture *p, bool metadata)
         p->full_h_px = (uint32_t)page_h;
         p->n_frames = (uint32_t)(p->image->Ysize / page_h);
         /* HEIF, AVIF and JPEG XL turn by a property of their own, which their libraries apply; EXIF's is to be ignored there */
-        if (p->format != FORMAT_HEIF && p->format != FORMAT_AVIF && p->format != FORMAT_JXL)
+        if (p->format == FORMAT_JPEG)
+                p->orientation = jpeg_orientation(p);
+        else if (p->format != FORMAT_HEIF && p->format != FORMAT_AVIF && p->format != FORMAT_JXL)
                 p->orientation = (unsigned)vips_image_get_orientation(p->image);
         p->icc = blob_of(p->image, VIPS_META_ICC_NAME);
         read_animation(p);
@@ -123,12 +137,39 @@ static void read_header(struct picture *p, bool metadata)
         p->iptc = blob_of(p->image, VIPS_META_IPTC_NAME);
 }
 
+static bool is_multiscan(VipsImage *image)
+{
+        int multiscan = 0;
+
+        if (vips_image_get_typeof(image, "jpeg-multiscan"))
+                (void)vips_image_get_int(image, "jpeg-multiscan", &multiscan);
+        return multiscan != 0;
+}
+
+/* libvips 8.14 reads scans without end.  0xff within their data is always marked as such. */
+static bool check_scans(struct picture *p)
+{
+        uint8_t buffer[16384], last = 0;
+        uint64_t scans = 0, at = 0, pixels = (uint64_t)p->full_w_px * p->full_h_px;
+
+        if (p->format != FORMAT_JPEG || !is_multiscan(p->image))
+                return true;
+        for (size_t n; (n = input_read(p->input, at, buffer, sizeof buffer)) > 0; at += n)
+                for (size_t i = 0; i < n; last = buffer[i++])
+                        scans += last == 0xff && buffer[i] == 0xda;
+        if (scans <= JPEG_SCANS_MAX && scans * pixels <= JPEG_SCANNED_PIXELS_MAX)
+                return true;
+        return verdict_fail(p->verdict, REASON_TOO_LARGE, "%u scans, which no encoder writes", (unsigned)scans);
+}
+
 /* What libvips or its libraries hold at the peak, in bytes a pixel of one frame; measured, and rounded up. */
 static double bytes_per_pixel(const struct picture *p)
 {
         double pixel = (double)VIPS_IMAGE_SIZEOF_PEL(p->image);
 
         switch (p->format) {
+        case FORMAT_JPEG: /* all coefficients, until the last scan */
+                return is_multiscan(p->image) ? pixel * 2 : 0;
         case FORMAT_PNG: /* interlaced: all of it, before the first row is right */
                 return vips_image_get_typeof(p->image, "interlaced") || vips_image_get_typeof(p->image, "png-interlaced") ? pixel : 0;
         case FORMAT_WEBP: /* canvas, frame, and the decoder's own of lossless ones */
@@ -293,15 +334,19 @@ void picture_peek(const struct input *in, enum format format, uint32_t *ret_w, u
 bool picture_open(struct picture *p, struct input *in, enum format format, bool all, bool metadata, struct verdict *v)
 {
         *p = (struct picture){ .input = in, .verdict = v, .format = format, .orientation = 1 };
-        if (format == FORMAT_JPEG)
-                return jpeg_open(p, metadata);
+        if (format == FORMAT_JPEG) {
+                if (!jpeg_open(p, metadata))
+                        return false;
+                if (p->jpeg)
+                        return true;
+        }
         loader_allow(format, true);
         p->image = load(p, all, 1);
         if (!p->image)
                 return false;
         read_header(p, metadata);
         p->decode_bytes = predict(p);
-        return true;
+        return check_scans(p);
 }
 
 /* By how much a JPEG is shrunk by its decoder, which takes the low frequencies of each block by itself: coarse beside a Lanczos
@@ -315,15 +360,10 @@ static unsigned jpeg_shrink(const struct picture *p, uint32_t need_w, uint32_t n
 
         while (shrink > 1 && (p->full_w_px < need_w * JPEG_MARGIN * shrink || p->full_h_px < need_h * JPEG_MARGIN * shrink))
                 shrink /= 2;
+        if (!p->jpeg) /* libvips drops the last pixel if it is not whole, which shows at the edge */
+                while (p->full_w_px % shrink != 0 || p->full_h_px % shrink != 0)
+                        shrink /= 2;
         return shrink;
-}
-
-static bool start_jpeg(struct picture *p, uint32_t need_w, uint32_t need_h)
-{
-        unsigned shrink = jpeg_shrink(p, need_w, need_h);
-
-        p->scale_x = p->scale_y = 1.0 / shrink; /* not w_px / full_w_px: what the decoder gives is rounded up */
-        return jpeg_start(p, shrink);
 }
 
 /* Read again at another scale, if that is worth it. */
@@ -333,7 +373,9 @@ static bool rescale(struct picture *p, uint32_t need_w, uint32_t need_h)
         double scale = MAX((double)need_w / p->full_w_px, (double)need_h / p->full_h_px);
         VipsImage *smaller;
 
-        if (p->format == FORMAT_WEBP) /* whole factors: its scaler averages blocks, and what is left over is done well here */
+        if (p->format == FORMAT_JPEG)
+                scale = p->scale_x;
+        else if (p->format == FORMAT_WEBP) /* whole factors: its scaler averages blocks, and what is left over is done well here */
                 scale = 1 / floor(MAX(1, 1 / scale));
         else if (!l->vector)
                 return true;
@@ -345,14 +387,18 @@ static bool rescale(struct picture *p, uint32_t need_w, uint32_t need_h)
 
 bool picture_start(struct picture *p, uint32_t need_w, uint32_t need_h)
 {
-        if (p->format == FORMAT_JPEG)
-                return start_jpeg(p, need_w, need_h);
+        if (p->format == FORMAT_JPEG) /* not by the sizes, as below: what the decoder gives is rounded */
+                p->scale_x = p->scale_y = 1.0 / jpeg_shrink(p, need_w, need_h);
+        if (p->jpeg)
+                return jpeg_start(p, (unsigned)lrint(1 / p->scale_x));
         if (!rescale(p, need_w, need_h))
                 return false;
         p->w_px = (uint32_t)p->image->Xsize;
         p->h_px = (uint32_t)p->image->Ysize / p->n_frames;
-        p->scale_x = (double)p->w_px / p->full_w_px;
-        p->scale_y = (double)p->h_px / p->full_h_px;
+        if (p->format != FORMAT_JPEG) {
+                p->scale_x = (double)p->w_px / p->full_w_px;
+                p->scale_y = (double)p->h_px / p->full_h_px;
+        }
         if (!simplify(p))
                 return false;
         p->strip_16 = p->image->BandFmt == VIPS_FORMAT_USHORT;
@@ -376,7 +422,7 @@ const uint8_t *picture_row(struct picture *p)
 {
         uint32_t y = p->next_row;
 
-        if (p->format == FORMAT_JPEG)
+        if (p->jpeg)
                 return jpeg_row(p);
         if (y >= p->strip_top + p->strip_rows) {
                 VipsRect strip = { 0, (int)y, p->image->Xsize, MIN(STRIP_ROWS, p->image->Ysize - (int)y) };
@@ -400,9 +446,23 @@ static bool judge_complaints(struct picture *p)
 {
         static const char *const missing[] = { "truncat",         "premature",  "end of data", "end of file",
                                                "not enough data", "read error", "corrupt",     NULL };
+        /* of libjpeg's warnings some do no harm, but all say "corrupt" */
+        static const char *const missing_jpeg[] = { "premature end of data",
+                                                    "bad huffman",
+                                                    "bad arithmetic",
+                                                    "instead of rst",
+                                                    "marker 0xd0",
+                                                    "marker 0xd1",
+                                                    "marker 0xd2",
+                                                    "marker 0xd3",
+                                                    "marker 0xd4",
+                                                    "marker 0xd5",
+                                                    "marker 0xd6",
+                                                    "marker 0xd7",
+                                                    NULL };
         const char *said = verdict_complaints();
 
-        for (const char *const *w = missing; *said && *w; w++)
+        for (const char *const *w = p->format == FORMAT_JPEG ? missing_jpeg : missing; *said && *w; w++)
                 if (strcasestr(said, *w))
                         return verdict_fail_vips(p->verdict, input_end_missing(p->input, p->format));
         if (*said)
@@ -412,7 +472,7 @@ static bool judge_complaints(struct picture *p)
 
 bool picture_finish(struct picture *p)
 {
-        return p->format == FORMAT_JPEG ? jpeg_finish(p) : judge_complaints(p);
+        return p->jpeg ? jpeg_finish(p) : judge_complaints(p);
 }
 
 void picture_done(struct picture *p)

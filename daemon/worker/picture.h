@@ -30,7 +30,7 @@ struct picture {
         int *delays_ms;                  /* [n_delays], owned; NULL if it is no animation */
         int n_delays, loop;
 
-        struct jpeg_reader *jpeg; /* JPEG, else */
+        struct jpeg_reader *jpeg; /* plain JPEG, else */
         VipsImage *image;         /* anything else */
         VipsRegion *region;
         uint32_t next_row;

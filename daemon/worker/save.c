@@ -52,21 +52,11 @@ static unsigned effort_of(const struct wire_spec *spec, unsigned by_default)
         return spec->effort == WIRE_EFFORT_DEFAULT ? by_default : spec->effort;
 }
 
-static uint8_t *encode_jpeg(const struct pixels *px, const struct wire_spec *spec, const struct jpeg_extras *extras, size_t *ret_size,
-                            struct verdict *v)
+static uint8_t *encode_plain(const struct pixels *px, const struct wire_spec *spec, const struct jpeg_extras *extras, size_t *ret_size,
+                             struct verdict *v)
 {
-        size_t n = (size_t)px->w_px * px->h_px * px->bands;
-        g_autofree uint8_t *inverted = NULL;
-        uint8_t *bytes;
+        uint8_t *bytes = jpeg_encode(px->data, px->w_px, px->h_px, px->bands, spec->quality, effort_of(spec, 4), extras, ret_size);
 
-        if (px->model == MODEL_CMYK) { /* as Adobe does, and every reader expects */
-                inverted = (uint8_t *)g_try_malloc(n);
-                for (size_t i = 0; inverted && i < n; i++)
-                        inverted[i] = (uint8_t)~px->data[i];
-        }
-        bytes = px->model == MODEL_CMYK && !inverted ? NULL
-                                                     : jpeg_encode(inverted ? inverted : px->data, px->w_px, px->h_px, px->bands,
-                                                                   spec->quality, effort_of(spec, 4), extras, ret_size);
         if (!bytes)
                 (void)verdict_fail(v, REASON_OUT_OF_MEMORY, "no memory for encoding a thumbnail");
         return bytes;
@@ -79,18 +69,26 @@ static void *copy_exif_field(VipsImage *from, const char *name, GValue *value, v
         return NULL;
 }
 
-/* libvips rebuilds EXIF from the fields that it parsed itself, and drops the others: have it parse ours, in a JPEG of one pixel. */
+/* libvips rebuilds EXIF from the fields that it parsed itself, and drops the others: have it parse ours, in what looks like a JPEG
+ * of one pixel as far as its header. */
 static void attach_exif(VipsImage *image, GBytes *exif)
 {
-        static const uint8_t pixel[3] = { 0 };
-        const struct jpeg_extras extras = { .exif = exif };
+        static const uint8_t frame_and_scan[] = {
+                0xff, 0xc0, 0, 11, 8, 0, 1, 0, 1, 1, 1, 0x11, 0, 0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0
+        };
+        gsize n;
+        const void *content = g_bytes_get_data(exif, &n);
+        const uint8_t begin[] = { 0xff, 0xd8, 0xff, 0xe1, (uint8_t)((n + 8) >> 8), (uint8_t)(n + 8), 'E', 'x', 'i', 'f', 0, 0 };
+        g_autoptr(GByteArray) bytes = g_byte_array_new();
         _image_ *parsed = NULL;
-        size_t size;
-        uint8_t *bytes = jpeg_encode(pixel, 1, 1, 3, 50, 0, &extras, &size);
 
-        if (bytes && vips_jpegload_buffer(bytes, size, &parsed, NULL) == 0)
+        if (n + 8 > 65535)
+                return;
+        g_byte_array_append(bytes, begin, sizeof begin);
+        g_byte_array_append(bytes, (const uint8_t *)content, (guint)n);
+        g_byte_array_append(bytes, frame_and_scan, sizeof frame_and_scan);
+        if (vips_jpegload_buffer(bytes->data, bytes->len, &parsed, NULL) == 0)
                 (void)vips_image_map(parsed, copy_exif_field, image);
-        free(bytes);
 }
 
 static void attach_blob(VipsImage *image, const char *name, GBytes *bytes)
@@ -119,6 +117,9 @@ static int encode_vips(VipsImage *image, const struct wire_spec *s, gboolean str
         gboolean lossless = s->lossless != 0;
 
         switch (s->format) {
+        case FORMAT_JPEG: /* as jpeg_encode() does, and CMYK */
+                return vips_jpegsave_buffer(image, ret, ret_size, "Q", quality, "optimize_coding", effort_of(s, 4) >= 5, "interlace",
+                                            effort_of(s, 4) >= 8, "strip", strip, NULL);
         case FORMAT_PNG:
                 return vips_pngsave_buffer(image, ret, ret_size, "compression", (int)effort_of(s, 6), "filter",
                                            VIPS_FOREIGN_PNG_FILTER_ALL, "strip", strip, NULL);
@@ -201,14 +202,10 @@ bool save(const struct pixels *px, const struct wire_spec *spec, const struct pi
                 .icc = px->icc, .exif = exif, .xmp = spec->strip ? NULL : p->xmp, .iptc = spec->strip ? NULL : p->iptc
         };
         size_t size = 0;
-        uint8_t *bytes =
-                spec->format == FORMAT_JPEG ? encode_jpeg(px, spec, &extras, &size, v) : encode_other(px, spec, p, &extras, &size, v);
+        bool plain = JPEG_LANE && spec->format == FORMAT_JPEG && px->model != MODEL_CMYK;
+        g_autofree uint8_t *bytes = plain ? encode_plain(px, spec, &extras, &size, v) : encode_other(px, spec, p, &extras, &size, v);
         bool ok = bytes && write_all(fd, bytes, size, v);
 
-        if (spec->format == FORMAT_JPEG)
-                free(bytes);
-        else
-                g_free(bytes);
         if (ok)
                 *ret = (struct wire_output){ .width_px = px->w_px, .height_px = px->h_px, .bytes = size };
         return ok;

@@ -125,6 +125,7 @@ bool verdict_fail_vips(struct verdict *v, bool end_missing)
 {
         /* what only sounds like memory: sizes that a header claims and no sound file has */
         static const char *const claims[] = { "chunk data is too large", "(0 elements", "bad dimensions", NULL };
+        static const char *const process[] = { "unsupported jpeg", NULL }; /* said of its header: wherever it ends */
         static const char *const large[] = { "security limit", "exceeds the maximum", "too many tiles", NULL };
         static const char *const memory[] = { "out of memory",
                                               "insufficient memory",
@@ -155,6 +156,8 @@ bool verdict_fail_vips(struct verdict *v, bool end_missing)
 
         if (says(said, claims))
                 reason = end_missing ? REASON_TRUNCATED : REASON_CORRUPT;
+        else if (says(said, process))
+                reason = REASON_UNSUPPORTED;
         else if (says(said, large))
                 reason = REASON_TOO_LARGE;
         else if (says(said, memory))
