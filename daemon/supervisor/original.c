@@ -48,8 +48,16 @@ static int rename_to_free(int from_fd, const char *from, int to_fd, const char *
 int original_recover(int dir_fd, const char *base)
 {
         const char *own = base + strlen(ORIGINAL_ASIDE);
+        int r = -EINVAL;
 
-        return *own ? rename_to_free(dir_fd, base, dir_fd, own) : -EINVAL;
+        for (unsigned n = 1; *own && n < NUMBERS_MAX; n++) { /* a newer version may have its name by now */
+                g_autofree char *name = path_numbered(own, n);
+
+                r = rename_to_free(dir_fd, base, dir_fd, name);
+                if (r != -EEXIST)
+                        break;
+        }
+        return r;
 }
 
 /* Whether somebody has opened it for writing again, as far as the kernel can tell. */
@@ -76,6 +84,8 @@ static int delete_version(int dir_fd, const char *base, const struct source *exp
         if (!renamed)
                 (void)g_strlcpy(aside, base, sizeof aside); /* too long a name for that: the look just now must do */
         else if (r >= 0)
+                r = rename_to_free(dir_fd, base, dir_fd, aside);
+        if (r == -EEXIST && original_recover(dir_fd, aside) >= 0) /* of a delete that was interrupted */
                 r = rename_to_free(dir_fd, base, dir_fd, aside);
         if (r < 0)
                 return r;

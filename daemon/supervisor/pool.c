@@ -167,6 +167,8 @@ static bool read_messages(struct slot *slot)
                         return true;
                 if (r == -EPROTO)
                         end_process(slot, "it sent what is no message");
+                else if (r < 0 && r != -ECONNRESET)
+                        end_process(slot, NULL); /* our own trouble: no fault of the picture */
                 if (r <= 0)
                         return false;
                 if (message.head.kind == WIRE_HELLO)

@@ -39,7 +39,9 @@ static void tell(struct taking *t, int error)
         bool forbidden = error == -EACCES || error == -EPERM || error == -EROFS;
         enum reason reason = forbidden ? REASON_NOT_REMOVABLE : reason_from_errno(error);
 
-        if (t->of_inbox)
+        if (t->work->once)
+                t->work->status.failed++;
+        else if (t->of_inbox)
                 look_again(t->work, f, t->original.file, forbidden ? NOT_REMOVABLE_USEC : PASSING_USEC);
         if (f->taking_told == reason) /* the same cause again is no news */
                 return;

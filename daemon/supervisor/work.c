@@ -344,10 +344,10 @@ static bool cannot_write(const struct work *w, struct folder *folder)
                outbox_can_write(folder->outbox) < 0;
 }
 
-static void refuse(struct work *w, struct job *job, enum reason reason, const char *text)
+static void refuse(struct work *w, struct job *job, enum reason reason, const char *text, bool claimed)
 {
         settle(w, job, false);
-        if ((reason == REASON_NO_SPACE || reason == REASON_READ_ONLY) && cannot_write(w, job->folder))
+        if ((reason == REASON_NO_SPACE || reason == REASON_READ_ONLY) && (!claimed || cannot_write(w, job->folder)))
                 outcome_stall(w, job, reason, text);
         else if (reason_kind(reason) == REASON_IS_PASSING)
                 outcome_again(w, job, reason, text);
@@ -401,7 +401,7 @@ void work_reply(struct work *w, const struct wire_reply *reply, int slot)
                 reason = check_outputs(job, reply, &text);
         if (reason != REASON_NONE) {
                 if (still_the_same(w, job))
-                        refuse(w, job, reason, text ? text : reply->text);
+                        refuse(w, job, reason, text ? text : reply->text, true);
                 return;
         }
         if (still_the_same(w, job))
@@ -447,13 +447,27 @@ static void resume(struct folder *f)
         g_clear_pointer(&f->stalled, g_free);
 }
 
+struct asking {
+        const struct folder *folder;
+        bool found;
+};
+
+static void ask(struct job *job, void *userdata)
+{
+        struct asking *a = (struct asking *)userdata;
+
+        a->found |= job->folder == a->folder;
+}
+
 void work_probe(struct work *w, struct folder *f)
 {
         const uint64_t now = work_now_usec(w);
+        struct asking jobs = { .folder = f };
 
         if (!f->usable || !f->stalled)
                 return;
-        if (now >= f->stalled_until_usec && !cannot_write(w, f))
+        queue_foreach(w->queue, ask, &jobs); /* where there are any, only a thumbnail that is published proves that it works again */
+        if (!jobs.found && now >= f->stalled_until_usec && !cannot_write(w, f))
                 resume(f);
         else
                 w->probe_usec = MAX(f->stalled_until_usec, now + PROBE_USEC);
@@ -473,7 +487,7 @@ static void on_durable(void *ticket, int error, void *userdata)
                 return;
         }
         if (error < 0) {
-                refuse(w, job, outbox_reason(error), g_strerror(-error));
+                refuse(w, job, outbox_reason(error), g_strerror(-error), false);
                 return;
         }
         if (!still_the_same(w, job))
@@ -484,7 +498,7 @@ static void on_durable(void *ticket, int error, void *userdata)
 
                 if (r < 0) {
                         text = g_strdup_printf("%s: %s", o->name, g_strerror(-r));
-                        refuse(w, job, outbox_reason(r), text);
+                        refuse(w, job, outbox_reason(r), text, false);
                         return;
                 }
         }
