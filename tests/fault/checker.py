@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import random
+import re
 
 import pictures
 from PIL import Image
@@ -150,6 +151,8 @@ def check(campaign, inbox=None, outbox=None, complete=False, failed=None, proces
                 assert os.sep + "tmp" + os.sep not in os.sep + name, f"{path} was left behind"
             continue
         original, preset = name[: -len(".a.jpg")], name.split(".")[-2]
+        if campaign.originals == "delete":  # an older version whose delete was interrupted comes back numbered if its name is taken
+            original = re.sub(r"~\d+(?=\.jpg$)", "", original)
         assert preset in PRESETS and original in campaign.versions, f"{path} is nothing that was asked for"
         assert os.path.getsize(path) > 0, f"{path} is empty"
     return present
