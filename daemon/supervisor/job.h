@@ -3,8 +3,6 @@
 
 /* The life of one version of one original.
  *
- *              ┌────────── TOUCHED ───────────┐
- *              ▼                              │
  *   (new) ─► QUEUED ──START──► RUNNING ──RENDERED──► STORING ──STORED──► MADE
  *              ▲ │               │  │                  │
  *            DUE │HOLD           │  └─LOST─┐           ├──CHANGED──► QUEUED
