@@ -38,7 +38,9 @@ enum reason_kind {
         X(INCOMPLETE, "incomplete", WAITING, "The end of the file does not look complete; it is made when it has been quiet.") \
         X(NOT_REMOVABLE, "not-removable", WAITING, "Give the daemon write access to the folder that holds the original.") \
         X(VANISHED, "vanished", PERMANENT, "The file went away before it was made; nothing is to be done.") \
-        X(WORKER_LOST, "worker-lost", PASSING, "A worker was killed from outside; the file is tried again by itself.")
+        X(WORKER_LOST, "worker-lost", PASSING, "A worker was killed from outside; the file is tried again by itself.") \
+        X(IGNORED, "ignored", PERMANENT, \
+          "Give it another name, or change 'ignore'; the built-in list of thumbnaild(8) cannot be changed.")
 
 enum reason {
 #define X(symbol, token, kind, remedy) REASON_##symbol,

@@ -28,6 +28,7 @@ static const struct key folder_keys[] = {
         { "name", KEY_STRING, PLACE(struct folder_config, template) },
         { "group", KEY_STRING, PLACE(struct folder_config, group) },
         { "recursive", KEY_BOOLEAN, PLACE(struct folder_config, recursive) },
+        { "verbose", KEY_BOOLEAN, PLACE(struct folder_config, verbose) },
         { "settle_ms", KEY_INTEGER, PLACE(struct folder_config, settle_ms), .min = 0, .max = 3600000 },
         { "mode", KEY_INTEGER, PLACE(struct folder_config, mode), .min = 0400, .max = 0777 },
         { "thumbnails", KEY_OTHER },

@@ -26,6 +26,7 @@ struct folder_config {
         GPtrArray *presets;   /* of struct preset, borrowed from the config */
         GPtrArray *ignore;    /* of char *, globs of fnmatch(3), added to the built-in list */
         bool recursive;
+        bool verbose;             /* tell of each name that is ignored */
         char *failed, *processed; /* absolute, or NULL */
         uint32_t originals;       /* enum original_fate */
         int64_t abandon_seconds;

@@ -4,6 +4,7 @@
 #include "folder.h"
 
 #include "base.h"
+#include "ignore.h"
 #include "log.h"
 #include "path.h"
 #include "plan.h"
@@ -12,38 +13,17 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <string.h>
 #include <sys/stat.h>
 
-/* Partial and system names, beside the hidden ones; globs of fnmatch(3), ASCII case counts. */
-static const char *const ignored_names[] = {
-        "*.part",      "*.partial", "*.filepart", "*.crdownload", "*.tmp",    "~$*",          "Thumbs.db",
-        "desktop.ini", "@eaDir",    "__MACOSX",   "lost+found",   "#recycle", "$RECYCLE.BIN", "System Volume Information",
-        "@Recycle",
-};
-
-static bool name_is_ignored(const struct folder_config *config, const char *name)
+/* @file has appeared, and is ignored by @rule. */
+static void tell_ignored(const struct folder *f, const char *file, const char *rule)
 {
-        if (name[0] == '.')
-                return true;
-        for (size_t i = 0; i < G_N_ELEMENTS(ignored_names); i++)
-                if (fnmatch(ignored_names[i], name, 0) == 0)
-                        return true;
-        for (guint i = 0; i < config->ignore->len; i++)
-                if (fnmatch((const char *)config->ignore->pdata[i], name, 0) == 0)
-                        return true;
-        return false;
-}
-
-bool folder_ignores(const struct folder *folder, const char *file)
-{
-        g_auto(GStrv) parts = g_strsplit(file, "/", -1);
-
-        for (char **part = parts; *part; part++)
-                if (name_is_ignored(folder->config, *part))
-                        return true;
-        return !folder->config->recursive && parts[0] && parts[1];
+        if (f->config->verbose)
+                log_event(EV_SKIPPED,
+                          FIELDS(F_STR(FILE, file), F_STR(INBOX, f->config->inbox), F_STR(REASON, reason_token(REASON_IGNORED)),
+                                 F_STR(RULE, rule)),
+                          "%s is ignored by the rule %s", file, rule);
 }
 
 /* ---- scanning */
@@ -83,12 +63,16 @@ static bool on_enter(const char *directory, int fd, void *userdata)
 
 static bool visit(struct folder *f, const char *file, int fd, const char *base, unsigned char type, enum folder_found how)
 {
+        const char *rule = ignore_rule_of_name(f->config, base); /* what holds it is not ignored, or would not be read */
+
         if (type == DT_REG && g_str_has_prefix(base, ORIGINAL_ASIDE)) {
                 (void)original_recover(fd, base); /* a delete that was interrupted; its own name is heard of then */
                 return false;
         }
-        if (name_is_ignored(f->config, base))
+        if (rule) {
+                tell_ignored(f, file, rule);
                 return false;
+        }
         if (type == DT_DIR && f->config->recursive)
                 return true;
         if (type != DT_REG)
@@ -135,18 +119,22 @@ static void on_news(const char *file, enum intake_news news, void *userdata)
                 [NEWS_CLOSED] = FOUND_CLOSED, [NEWS_ARRIVED] = FOUND_ARRIVED, [NEWS_CHANGED] = FOUND_CHANGED, [NEWS_GONE] = FOUND_GONE
         };
         struct folder *f = (struct folder *)userdata;
+        const char *rule = ignore_rule(f->config, file); /* in any part: after a reload, a watched folder may be ignored */
 
-        if (!name_is_ignored(f->config, path_base(file)))
+        if (rule && news == NEWS_ARRIVED)
+                tell_ignored(f, file, rule);
+        else if (!rule)
                 f->hooks->file(f, file, how[news], f->userdata);
 }
 
 static void on_new_directory(const char *directory, void *userdata)
 {
         struct folder *f = (struct folder *)userdata;
+        const char *rule = ignore_rule(f->config, directory);
 
-        if (folder_ignores(f, directory))
-                return;
-        if (f->config->recursive)
+        if (rule)
+                tell_ignored(f, directory, rule);
+        else if (f->config->recursive)
                 scan_push(f->arrivals, directory);
         else
                 f->hooks->odd(f, directory, DT_DIR, f->userdata);

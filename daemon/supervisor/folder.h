@@ -84,6 +84,3 @@ bool folder_scanning(const struct folder *folder);
 
 /* Whether directories that have just appeared are waiting to be read. */
 bool folder_has_arrivals(const struct folder *folder);
-
-/* Whether the folder leaves @file alone: hidden, partial, system or configured names in any of its parts. */
-bool folder_ignores(const struct folder *folder, const char *file);

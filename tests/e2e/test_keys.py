@@ -33,6 +33,50 @@ def test_ignore_is_added_to_the_built_in_list(folders):
     assert not [record for record in daemon.events() if record.file not in (None, b"d.jpg")]
 
 
+def ignored(daemon):
+    return {record.file: record.text("RULE") for record in daemon.events("skipped", reason="ignored")}
+
+
+def test_verbose_names_what_is_ignored_and_why(folders):
+    """By a scan and as it comes, each name once; what is written under such a name is not told again and again."""
+    (folders.inbox / "@eaDir").mkdir()
+    (folders.inbox / "@eaDir" / "in-it.jpg").write_bytes(pictures.encoded(**SMALL))
+    folders.drop("before.psd", b"8BPS")
+    daemon = serve(folders, folder='verbose = true; ignore = [ "*.psd" ];')
+    daemon.wait_event("skipped", "before.psd")
+    (folders.inbox / ".hidden").mkdir()
+    with open(folders.path("upload.part"), "wb") as file:
+        file.write(b"some")
+    os.chmod(folders.path("upload.part"), 0o600)
+    folders.drop("Thumbs.db", b"")
+    folders.drop("a.jpg", pictures.encoded(**SMALL))
+    daemon.wait_made("a.jpg")
+    rules = {b"@eaDir": "@eaDir", b"before.psd": "*.psd", b".hidden": ".*", b"upload.part": "*.part", b"Thumbs.db": "Thumbs.db"}
+    assert ignored(daemon) == rules
+    assert len(daemon.events("skipped")) == len(rules)
+    folders.config("workers = 1;")
+    assert daemon.reload().event == "reloaded"
+    folders.drop(".later.jpg", b"")
+    folders.drop("b.jpg", pictures.encoded(**SMALL))
+    daemon.wait_made("b.jpg")
+    assert ignored(daemon) == rules
+
+
+def test_a_folder_that_a_reload_ignores_is_left_alone_at_once(folders):
+    """It is watched already, and what comes there is heard of."""
+    daemon = serve(folders)
+    (folders.inbox / "drafts").mkdir()
+    folders.drop("drafts/a.jpg", pictures.encoded(**SMALL))
+    daemon.wait_made("drafts/a.jpg")
+    folders.config("workers = 1;", folder='ignore = [ "drafts" ];')
+    assert daemon.reload().event == "reloaded"
+    folders.drop("drafts/b.jpg", pictures.encoded(**SMALL))
+    folders.drop("c.jpg", pictures.encoded(**SMALL))
+    daemon.wait_made("c.jpg")
+    daemon.stop()
+    assert not daemon.events("made", "drafts/b.jpg")
+
+
 def test_without_recursive_folders_are_left_alone(folders):
     (folders.inbox / "before").mkdir()
     (folders.inbox / "before" / "a.jpg").write_bytes(pictures.encoded(**SMALL))

@@ -67,7 +67,7 @@ static void test_everything(void)
                 "                 strip = false; profile = \"keep\"; animation = \"all\"; sharpen = 0.5; upscale = true; },\n"
                 "               { name = \"s\"; height = 100; sharpen = 1; format = \"same\"; } );\n"
                 "folders = ( { inbox = \"/in\"; outbox = \"/out/\"; thumbnails = [ \"s\" ]; name = \"{dir}/{file}.{preset}.{ext}\";\n"
-                "              recursive = false; ignore = [ \"*.psd\" ]; watch = \"auto\"; originals = \"keep\"; settle_ms = 5;\n"
+                "              recursive = false; verbose = true; ignore = [ \"*.psd\" ]; watch = \"auto\"; originals = \"keep\"; settle_ms = 5;\n"
                 "              mode = 0x1a0; group = \"\"; } );\n",
                 errors);
         const struct preset *p;
