@@ -40,6 +40,8 @@ struct folder_config {
         uint32_t unused_choice; /* keys with one accepted value so far: nothing depends on them */
 };
 
+#define MIB (UINT64_C(1) << 20)
+
 struct limits {
         int64_t file_mib, megapixels, frames, seconds, memory_mib, free_mib;
 };

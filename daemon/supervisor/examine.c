@@ -8,7 +8,6 @@
 #include "path.h"
 #include "taking.h"
 
-#define MIB                  (UINT64_C(1) << 20)
 #define NO_MTIME_SETTLE_USEC UINT64_C(60000000) /* an interrupted rsync --partial leaves mtime 0 */
 #define TELL_WAITING_USEC    UINT64_C(1000000)
 #define LINK_CHECK_USEC      UINT64_C(5000000)

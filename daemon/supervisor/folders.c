@@ -5,6 +5,7 @@
 
 #include "base.h"
 #include "log.h"
+#include "stall.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -253,7 +254,7 @@ void folders_rescan(struct folders *s)
 void folders_probe(struct folders *s)
 {
         for (guint i = 0; i < s->all->len; i++)
-                work_probe(s->work, nth(s->all, i));
+                stall_probe(s->work, nth(s->all, i));
 }
 
 void folders_step(struct folders *s, unsigned entries)

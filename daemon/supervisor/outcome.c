@@ -4,14 +4,13 @@
 #include "outcome.h"
 
 #include "log.h"
+#include "stall.h"
 #include "taking.h"
 
 #include <time.h>
 
 #define LONG_WAITS_MAX  (QUEUE_JOBS_MAX / 4)
 #define RESCAN_USEC     UINT64_C(60000000)
-#define STALL_MIN_USEC  UINT64_C(250000)
-#define STALL_MAX_USEC  UINT64_C(30000000)
 #define ONCE_RETRY_USEC UINT64_C(5000000)
 #define ONCE_WAIT_USEC  UINT64_C(30000000)
 
@@ -140,28 +139,14 @@ void outcome_fail(struct work *w, struct job *job, enum reason reason, const cha
 
 void outcome_stall(struct work *w, struct job *job, enum reason reason, const char *text)
 {
-        struct folder *f = job->folder;
-        const uint64_t now = work_now_usec(w);
-
         if (w->once) {
                 outcome_again(w, job, reason, text);
                 return;
         }
-        if (now >= f->stalled_until_usec) { /* not one of several that were in work together */
-                f->stalled_until_usec = now + MIN(STALL_MIN_USEC << MIN(f->stalls, 8U), STALL_MAX_USEC);
-                f->stalls++;
-        }
-        if (!f->stalled || f->stalled_reason != reason)
-                log_event(EV_PAUSED,
-                          FIELDS(F_STR(INBOX, f->config->inbox), F_STR(REASON, reason_token(reason)), F_STR(FILE, job->file)),
-                          "%s is paused: %s, %s. %s", f->config->inbox, reason_token(reason), text, reason_remedy(reason));
-        w->probe_usec = w->probe_usec > 0 ? MIN(w->probe_usec, f->stalled_until_usec) : f->stalled_until_usec;
-        g_free(f->stalled);
-        f->stalled = g_strdup_printf("%s: %s, %s", f->config->outbox, reason_token(reason), text);
-        f->stalled_reason = reason;
+        stall_begin(w, job->folder, reason, text, job->file);
         outcome_drop_work(job);
         job_step(job, JOB_AGAIN);
-        queue_wait(w->queue, job, f->stalled_until_usec);
+        queue_wait(w->queue, job, job->folder->stalled_until_usec);
 }
 
 void outcome_skip(struct work *w, struct job *job, enum reason reason, const char *why)

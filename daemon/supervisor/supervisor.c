@@ -4,6 +4,7 @@
 
 #include "supervisor.h"
 
+#include "answer.h"
 #include "base.h"
 #include "folders.h"
 #include "log.h"
@@ -66,12 +67,12 @@ static void on_worker_ready(const struct wire_hello *hello, void *userdata)
 
 static void on_worker_reply(const struct wire_reply *reply, int slot, void *userdata)
 {
-        work_reply(&((struct supervisor *)userdata)->work, reply, slot);
+        answer_received(&((struct supervisor *)userdata)->work, reply, slot);
 }
 
 static void on_worker_lost(uint64_t job, enum pool_loss loss, const char *how, void *userdata)
 {
-        work_lost(&((struct supervisor *)userdata)->work, job, loss, how);
+        answer_lost(&((struct supervisor *)userdata)->work, job, loss, how);
 }
 
 static void on_workers_failing(const char *why, void *userdata)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* The way of a file from being found to being made or refused: is it complete, what is missing, who renders it, is the answer true,
- * is it durable, publish.  Owns queue, pool and the disk thread; decides everything that the journal says of a file. */
+/* The way of a file from being found to a worker: is it complete (examine.h), what is missing, who renders it.  From the worker's answer
+ * on see answer.h and outcome.h.  Owns queue, pool and the disk threads. */
 
 #include "config.h"
 #include "disk.h"
@@ -42,13 +42,6 @@ void work_try_again(struct work *work, struct folder *folder, const char *file, 
 
 /* Try now what waits for something to change, as after a reload. */
 void work_retry_all(struct work *work);
-
-/* If @folder is stalled: see whether it can be written to again, and say so; else look again later. */
-void work_probe(struct work *work, struct folder *folder);
-
-/* Hear of workers.  For struct pool_hooks. */
-void work_reply(struct work *work, const struct wire_reply *reply, int slot);
-void work_lost(struct work *work, uint64_t job, enum pool_loss loss, const char *how);
 
 /* Whether a worker is free to be given something. */
 bool work_can_go_on(const struct work *work);

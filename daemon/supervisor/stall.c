@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Pausing and resuming one folder's outbox. */
+
+#include "stall.h"
+
+#include "base.h"
+#include "log.h"
+
+#define STALL_MIN_USEC UINT64_C(250000)
+#define STALL_MAX_USEC UINT64_C(30000000)
+#define PROBE_USEC     UINT64_C(1000000)
+
+enum reason stall_reason(int error)
+{
+        switch (error) {
+        case -EACCES:
+        case -EPERM:
+                return REASON_READ_ONLY;
+        case -EEXIST:
+        case -ENOTDIR:
+        case -ELOOP:
+                return REASON_NAME_TAKEN;
+        case -ENOENT: /* the outbox went away under us */
+                return REASON_IO_ERROR;
+        default:
+                return reason_from_errno(error);
+        }
+}
+
+void stall_begin(struct work *w, struct folder *f, enum reason reason, const char *text, const char *file)
+{
+        const uint64_t now = work_now_usec(w);
+
+        if (now >= f->stalled_until_usec) { /* not one of several that were in work together */
+                f->stalled_until_usec = now + MIN(STALL_MIN_USEC << MIN(f->stalls, 8U), STALL_MAX_USEC);
+                f->stalls++;
+        }
+        if (!f->stalled || f->stalled_reason != reason)
+                log_event(EV_PAUSED, FIELDS(F_STR(INBOX, f->config->inbox), F_STR(REASON, reason_token(reason)), F_STR(FILE, file)),
+                          "%s is paused: %s, %s. %s", f->config->inbox, reason_token(reason), text, reason_remedy(reason));
+        w->probe_usec = w->probe_usec > 0 ? MIN(w->probe_usec, f->stalled_until_usec) : f->stalled_until_usec;
+        g_free(f->stalled);
+        f->stalled = g_strdup_printf("%s: %s, %s", f->config->outbox, reason_token(reason), text);
+        f->stalled_reason = reason;
+}
+
+uint64_t stall_until_usec(const struct work *w, const struct folder *f)
+{
+        return f->stalled && work_now_usec(w) < f->stalled_until_usec ? f->stalled_until_usec : 0;
+}
+
+bool stall_is_real(const struct work *w, struct folder *folder)
+{
+        return outbox_free_bytes(folder->outbox) < (uint64_t)w->config->limits.free_mib * MIB + MIB ||
+               outbox_can_write(folder->outbox) < 0;
+}
+
+void stall_end(struct folder *f)
+{
+        f->stalls = 0;
+        if (!f->stalled)
+                return;
+        log_event(EV_RESUMED, FIELDS(F_STR(INBOX, f->config->inbox)), "%s is served again", f->config->inbox);
+        g_clear_pointer(&f->stalled, g_free);
+}
+
+struct asking {
+        const struct folder *folder;
+        bool found;
+};
+
+static void ask(struct job *job, void *userdata)
+{
+        struct asking *a = (struct asking *)userdata;
+
+        a->found |= job->folder == a->folder;
+}
+
+void stall_probe(struct work *w, struct folder *f)
+{
+        const uint64_t now = work_now_usec(w);
+        struct asking jobs = { .folder = f };
+
+        if (!f->usable || !f->stalled)
+                return;
+        queue_foreach(w->queue, ask, &jobs); /* where there are any, only a thumbnail that is published proves that it works again */
+        if (!jobs.found && now >= f->stalled_until_usec && !stall_is_real(w, f))
+                stall_end(f);
+        else
+                w->probe_usec = MAX(f->stalled_until_usec, now + PROBE_USEC);
+}
