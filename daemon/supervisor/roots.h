@@ -6,5 +6,5 @@
 
 #include "config.h"
 
-/* Check all roots of @config that exist now.  Returns 0, or -EINVAL with a line "FILE:LINE: …" in @errors for each two that overlap. */
+/* Check all roots of @config, without touching one that may hang.  Returns 0, or -EINVAL with a line "FILE:LINE: …" in @errors for each two that overlap. */
 int roots_check(const struct config *config, GString *errors);
