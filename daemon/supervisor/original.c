@@ -3,6 +3,7 @@
 
 #include "original.h"
 
+#include "acl.h"
 #include "base.h"
 #include "path.h"
 
@@ -191,12 +192,26 @@ static int sync_directory(int dir_fd)
         return fd < 0 || fsync(fd) < 0 ? neg_errno() : 0;
 }
 
+/* The folder that holds @file, writable for us if that is possible; the root is left as whoever made it wants it.  See
+ * path_open_parent(). */
+static int open_parent_to_change(int root_fd, const char *file, bool make, const char **ret_base)
+{
+        _cleanup_(fd_closep) int parent = path_open_parent(root_fd, file, make, ret_base);
+        int r = 0;
+
+        if (parent >= 0 && !make && faccessat(parent, *ret_base, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+                return neg_errno();
+        if (parent >= 0 && *ret_base != file)
+                r = acl_admit_us(parent);
+        return r < 0 ? r : fd_steal(&parent);
+}
+
 /* Call @name_it with the first name for @file that is free.  Returns what it returns, and the name. */
 static int find_free_name(int to_fd, const char *file, int (*name_it)(int dir_fd, const char *base, void *userdata), void *userdata,
                           char **ret_name)
 {
         const char *base;
-        _cleanup_(fd_closep) int parent = path_open_parent(to_fd, file, true, &base);
+        _cleanup_(fd_closep) int parent = open_parent_to_change(to_fd, file, true, &base);
         int r = parent;
 
         for (unsigned n = 1; parent >= 0 && n < NUMBERS_MAX; n++) {
@@ -275,7 +290,7 @@ static int move_by_copy(int parent, const char *base, const char *file, const st
 static int move_version(int from_fd, const char *file, const struct source *expected, int to_fd, bool leases, char **ret_name)
 {
         const char *base;
-        _cleanup_(fd_closep) int parent = path_open_parent(from_fd, file, false, &base);
+        _cleanup_(fd_closep) int parent = open_parent_to_change(from_fd, file, false, &base);
         struct renaming renaming = { parent, base };
         int r = parent < 0 ? parent : check(parent, base, expected);
 
@@ -310,7 +325,7 @@ int original_run(struct disk_task *task)
                         return neg_errno();
         if (t->fate == ORIGINAL_MOVE)
                 return move_version(t->from_fd, t->file, &t->expected, t->to_fd, t->leases, &t->moved_to);
-        parent = path_open_parent(t->from_fd, t->file, false, &base);
+        parent = open_parent_to_change(t->from_fd, t->file, false, &base);
         return parent < 0 ? parent : delete_version(parent, base, &t->expected, t->leases);
 }
 

@@ -36,7 +36,7 @@ static void __attribute__((noreturn)) become_worker(const char *path, char *cons
         else if (dup2(journal_fd, WORKER_JOURNAL_FD) < 0)
                 _exit(126);
         (void)close_range(WORKER_JOURNAL_FD + 1, ~0U, 0);
-        /* The unit gives us CAP_LEASE; a decoder has no use for it, and exec(2) keeps no capability that is not ambient. */
+        /* The unit gives us CAP_LEASE and CAP_FOWNER; a decoder has no use for them, and exec(2) keeps no capability that is not ambient. */
         (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
         (void)execv(path, argv);
         _exit(EXEC_FAILED);

@@ -405,6 +405,102 @@ def test_what_cannot_be_taken_away_is_said_once(taking, originals):
     assert len(daemon.events("waiting")) == 1 and len(daemon.events("made")) == 5
 
 
+OWNER = 4712
+AS_THE_SERVICE = [
+    *("setpriv", f"--reuid={SOMEBODY}", f"--regid={SOMEBODY}", "--clear-groups"),
+    *("--inh-caps=-all,+lease,+fowner", "--ambient-caps=+lease,+fowner", "--"),
+]
+
+
+def folder_of_somebody_else(taking, name, mode=0o755, acl=None):
+    """Made by another user, with an original, and closed to the daemon's user for writing."""
+    place = taking.folders.inbox / name
+    place.mkdir()
+    (place / "x.jpg").write_bytes(GOOD)
+    os.chown(place, OWNER, OWNER)
+    place.chmod(mode)
+    if acl:
+        subprocess.run(["setfacl", "-m", acl, place], check=True)
+    return place
+
+
+def acl_of(path):
+    done = subprocess.run(["getfacl", "-cpnE", path], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def start_as_the_service(taking, originals, folder=""):
+    folders = taking.folders
+    os.chown(folders.inbox, SOMEBODY, SOMEBODY)
+    os.chown(folders.outbox, SOMEBODY, SOMEBODY)
+    for store in (taking.processed, folders.root / "failed"):
+        store.mkdir()
+        os.chown(store, SOMEBODY, SOMEBODY)
+    return folders.start("-c", taking.config(originals, folder), prefix=AS_THE_SERVICE, program=folders.program_for_everybody)
+
+
+@pytest.mark.parametrize("originals", ["move", "delete"])
+def test_originals_are_taken_out_of_folders_that_somebody_else_made(taking, originals):
+    """With CAP_FOWNER: the daemon admits itself to the folder, and nobody else."""
+    plain = folder_of_somebody_else(taking, "plain")
+    # As "cp -r" leaves it below a default ACL: the mask is the mode's, and hides what the ACL would give.
+    masked = folder_of_somebody_else(taking, "masked", acl=f"u:{SOMEBODY}:rwx,u:4713:rwx,g::rwx,g:4714:rwx,m::r-x")
+    sticky = folder_of_somebody_else(taking, "sticky", mode=0o1755)
+    daemon = start_as_the_service(taking, originals)
+    taking.wait_taken(daemon, "plain/x.jpg", "masked/x.jpg", "sticky/x.jpg")
+    assert acl_of(plain) == ["user::rwx", f"user:{SOMEBODY}:rwx", "group::r-x", "mask::rwx", "other::r-x"]
+    assert sorted(acl_of(masked)) == sorted(
+        ["user::rwx", f"user:{SOMEBODY}:rwx", "user:4713:r-x", "group::r-x", "group:4714:r-x", "mask::rwx", "other::r-x"]
+    )
+    assert sticky.stat().st_mode & 0o7777 == 0o1775, "mask in the place of the group, sticky as before"
+    assert (plain.stat().st_uid, plain.stat().st_gid) == (OWNER, OWNER)
+    daemon.stop()
+    assert not daemon.events("waiting")
+
+
+def test_a_failure_is_set_apart_from_a_folder_that_somebody_else_made_and_goes_back_there(taking):
+    place = folder_of_somebody_else(taking, "sub")
+    (place / "x.jpg").write_text("no picture")
+    failed = taking.folders.root / "failed"
+    daemon = start_as_the_service(taking, "keep", f'failed = "{failed}";')
+    daemon.wait((failed / "sub/x.jpg").exists, "x.jpg among the failed")
+    subprocess.run(["setfacl", "-b", place], check=True)
+    place.chmod(0o755)
+    os.unlink(failed / "sub/x.jpg.why.txt")
+    daemon.wait_event("failed", "sub/x.jpg", count=2)
+
+
+def test_an_inbox_itself_is_left_as_it_is(taking):
+    """Who made that is its administrator, and meant it."""
+    (taking.folders.inbox / "x.jpg").write_bytes(GOOD)
+    daemon = start_as_the_service(taking, "delete")
+    taking.wait_taken(daemon, "x.jpg")
+    os.chown(taking.folders.inbox, OWNER, OWNER)
+    before = acl_of(taking.folders.inbox)
+    taking.folders.drop("y.jpg", GOOD)
+    assert daemon.wait_event("waiting", "y.jpg").text("REASON") == "not-removable"
+    assert acl_of(taking.folders.inbox) == before
+
+
+def test_without_the_capability_a_folder_is_left_as_it_is(taking):
+    folders = taking.folders
+    place = folder_of_somebody_else(taking, "sub")
+    os.chown(folders.outbox, SOMEBODY, SOMEBODY)
+    daemon = folders.start("-c", taking.config("delete"), uid=SOMEBODY, program=folders.program_for_everybody)
+    assert daemon.wait_event("waiting", "sub/x.jpg").text("REASON") == "not-removable"
+    assert acl_of(place) == ["user::rwx", "group::r-x", "other::r-x"]
+
+
+def test_a_folder_of_the_daemons_own_user_is_left_as_it_is(taking):
+    """Who runs it on folders of their own, and closed one, meant it."""
+    folders = taking.folders
+    place = folder_of_somebody_else(taking, "sub", mode=0o555)
+    os.chown(place, SOMEBODY, SOMEBODY)
+    daemon = start_as_the_service(taking, "delete")
+    assert daemon.wait_event("waiting", "sub/x.jpg").text("REASON") == "not-removable"
+    assert place.stat().st_mode & 0o7777 == 0o555 and len(acl_of(place)) == 3
+
+
 def test_a_read_only_inbox_is_said(taking):
     """A bind mount of the inbox that the daemon may only read."""
     folders = taking.folders
