@@ -17,6 +17,7 @@ struct taking {
         struct work *work;
         struct folder *folder; /* may be closed meanwhile, never freed */
         bool of_inbox;         /* it is taken out of the inbox, not given back */
+        unsigned asked_again;  /* the work's, when this began */
 };
 
 /* Look at the file again at @delay_usec from now. */
@@ -39,10 +40,14 @@ static void tell(struct taking *t, int error)
         bool forbidden = error == -EACCES || error == -EPERM || error == -EROFS;
         enum reason reason = forbidden ? REASON_NOT_REMOVABLE : reason_from_errno(error);
 
+        uint64_t delay = forbidden ? NOT_REMOVABLE_USEC : PASSING_USEC;
+
+        if (t->asked_again != t->work->asked_again) /* what forbade it may be mended since */
+                delay = 0;
         if (t->work->once)
                 t->work->status.failed++;
         else if (t->of_inbox)
-                look_again(t->work, f, t->original.file, forbidden ? NOT_REMOVABLE_USEC : PASSING_USEC);
+                look_again(t->work, f, t->original.file, delay);
         if (f->taking_told == reason) /* the same cause again is no news */
                 return;
         f->taking_told = reason;
@@ -74,6 +79,7 @@ static struct taking *taking_new(struct work *w, struct folder *folder, const ch
         t->work = w;
         t->folder = folder;
         t->of_inbox = from_fd == folder->inbox_fd;
+        t->asked_again = w->asked_again;
         t->original.task = (struct disk_task){ .run = original_run, .done = on_taken };
         t->original.fate = to_fd >= 0 ? ORIGINAL_MOVE : ORIGINAL_DELETE;
         t->original.from_fd = fcntl(from_fd, F_DUPFD_CLOEXEC, 0);

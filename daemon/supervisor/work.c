@@ -94,6 +94,7 @@ static void stop_waiting(struct job *job, void *userdata)
 
 void work_retry_all(struct work *w)
 {
+        w->asked_again++;
         queue_foreach(w->queue, stop_waiting, w);
 }
 

@@ -21,6 +21,7 @@ struct work {
         uint64_t probe_usec;  /* when to see whether a stalled folder works again; 0 for never */
         uint64_t rescan_usec; /* when to look at everything again, since not all could be kept in mind; 0 for never */
         unsigned taking;      /* originals that are being taken away */
+        unsigned asked_again; /* how often work_retry_all() was called */
         bool exclusive;       /* the job in work runs alone */
         struct status status;
         bool once;              /* --once: give up after a while instead of waiting for ever */
