@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The log backend: encodes an event once, as one datagram for the journal or one line for stderr.  Keeps undelivered datagrams in
- * order, at most BUFFER_BYTES of them.  Never decides what is worth logging. */
+ * order, at most BUFFER_BYTES of them, and counts what repeats.  Never decides what is worth logging. */
 
 #include "log.h"
 
 #include "base.h"
+#include "flood.h"
 
 #include <assert.h>
 #include <fcntl.h>
 #include <glib.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 
 #define BUFFER_BYTES   (4U << 20)
+#define CLOSE_MSEC     1000 /* for a journal that takes nothing at the end */
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 #define IDENTIFIER     "thumbnaild"
 
@@ -37,7 +41,8 @@ static struct {
         bool terminal;
         GQueue waiting; /* GBytes, oldest first */
         size_t waiting_bytes;
-        uint64_t dropped;
+        uint64_t dropped, dropped_ever;
+        struct flood *flood;
         void (*before)(void *);
         void (*after)(void *);
         void *userdata;
@@ -47,6 +52,29 @@ const char *log_event_name(enum log_event_id event)
 {
         assert(event < _EV_MAX);
         return events[event].name;
+}
+
+/* Events that come as often as their cause does.  What is said of each file that was made or failed is never merged: whoever asks the
+ * journal for a file finds it. */
+static bool may_flood(enum log_event_id event)
+{
+        switch (event) {
+        case EV_RETRY:
+        case EV_WAITING:
+        case EV_SKIPPED:
+        case EV_RESCAN:
+        case EV_OVERFLOW:
+        case EV_WORKER_STARTED:
+        case EV_WORKER_RETIRED:
+        case EV_WORKER_LOST:
+        case EV_WORKER_TIMEOUT:
+        case EV_PAUSED:
+        case EV_RESUMED:
+        case EV_TROUBLE:
+                return true;
+        default:
+                return false;
+        }
 }
 
 /* Characters that could forge a line or reorder it on a terminal: C0, DEL, C1, and the bidirectional controls of UAX #9. */
@@ -123,6 +151,17 @@ void log_set_stderr_hooks(void (*before)(void *), void (*after)(void *), void *u
         backend.userdata = userdata;
 }
 
+static void drop(void)
+{
+        backend.dropped++;
+        backend.dropped_ever++;
+}
+
+uint64_t log_dropped(void)
+{
+        return backend.dropped_ever;
+}
+
 /* Returns 1 when sent (or beyond sending), 0 when it has to wait. */
 static int send_now(const void *data, size_t size)
 {
@@ -136,7 +175,7 @@ static int send_now(const void *data, size_t size)
                 backend.lost = true;
                 return 0;
         }
-        backend.dropped++;
+        drop();
         return 1;
 }
 
@@ -158,11 +197,11 @@ static void append_field(GString *out, const char *key, const char *value)
         g_string_append_c(out, '\n');
 }
 
-static GString *encode(enum log_event_id event, const struct log_field *fields, size_t n_fields, const char *sentence)
+/* All of a datagram but MESSAGE. */
+static GString *encode(enum log_event_id event, const struct log_field *fields, size_t n_fields)
 {
         GString *out = g_string_sized_new(512);
 
-        append_field(out, "MESSAGE", sentence);
         g_string_append_printf(out, "PRIORITY=%d\nSYSLOG_IDENTIFIER=" IDENTIFIER "\nMESSAGE_ID=%s\nTHUMBNAILD_EVENT=%s\n",
                                events[event].priority, events[event].message_id, events[event].name);
         for (size_t i = 0; i < n_fields; i++) {
@@ -230,7 +269,7 @@ static void to_journal(GString *datagram)
                 return;
         }
         if (backend.waiting_bytes + size > BUFFER_BYTES) {
-                backend.dropped++;
+                drop();
                 g_bytes_unref(bytes);
                 return;
         }
@@ -238,25 +277,132 @@ static void to_journal(GString *datagram)
         g_queue_push_tail(&backend.waiting, bytes);
 }
 
+/* Consumes @datagram. */
+static void tell(enum log_event_id event, const char *sentence, GString *datagram)
+{
+        if (backend.fd < 0 || backend.terminal)
+                to_stderr(event, sentence);
+        if (backend.fd < 0) {
+                (void)g_string_free(datagram, TRUE);
+                return;
+        }
+        append_field(datagram, "MESSAGE", sentence);
+        if (event != EV_DROPPED)
+                log_flush();
+        to_journal(datagram);
+}
+
+/* ---- what repeats */
+
+struct held {
+        enum log_event_id event;
+        char *sentence;
+        GString *datagram;
+};
+
+static void free_held(void *data)
+{
+        struct held *h = (struct held *)data;
+
+        if (h->datagram)
+                (void)g_string_free(h->datagram, TRUE);
+        g_free(h->sentence);
+        g_free(h);
+}
+
+static uint64_t now_usec(void)
+{
+        struct timespec now;
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* The same event, worded in the same place, for the same reason, in the same inbox. */
+static char *cause_of(enum log_event_id event, const char *format, const struct log_field *fields, size_t n_fields)
+{
+        static const char *const distinctive[] = { "REASON", "INBOX", "SIGNAL" };
+        GString *out = g_string_new(events[event].name);
+
+        g_string_append_printf(out, "\n%s", format);
+        for (size_t i = 0; i < n_fields; i++)
+                for (size_t k = 0; k < G_N_ELEMENTS(distinctive); k++) {
+                        if (strcmp(fields[i].key, distinctive[k]) != 0)
+                                continue;
+                        if (fields[i].is_number)
+                                g_string_append_printf(out, "\n%" PRIu64, fields[i].num);
+                        else
+                                g_string_append_printf(out, "\n%s", fields[i].str ? fields[i].str : "");
+                }
+        return g_string_free(out, FALSE);
+}
+
+/* Returns whether the event was put by, to be counted; @sentence and @datagram are consumed then. */
+static bool hold(enum log_event_id event, const char *cause, char *sentence, GString *datagram)
+{
+        const uint64_t now = now_usec();
+        struct held *h;
+
+        if (!backend.flood)
+                backend.flood = flood_new(free_held);
+        if (flood_admits(backend.flood, cause, now))
+                return false;
+        h = g_new0(struct held, 1);
+        *h = (struct held){ event, sentence, datagram };
+        flood_hold(backend.flood, cause, h, now);
+        return true;
+}
+
+static void tell_held(uint64_t now)
+{
+        uint64_t count;
+        struct held *h;
+
+        while (backend.flood && (h = (struct held *)flood_next(backend.flood, now, &count)) != NULL) {
+                g_autofree char *more = NULL;
+
+                if (count > 1) {
+                        more = g_strdup_printf("And %" PRIu64 " more like that, the last: %s", count, h->sentence);
+                        g_string_append_printf(h->datagram, "THUMBNAILD_COUNT=%" PRIu64 "\n", count);
+                }
+                tell(h->event, more ? more : h->sentence, g_steal_pointer(&h->datagram));
+                free_held(h);
+        }
+}
+
+uint64_t log_due_usec(void)
+{
+        return backend.flood ? flood_due_usec(backend.flood) : 0;
+}
+
+void log_tick(void)
+{
+        tell_held(now_usec());
+}
+
+void log_settle(void)
+{
+        tell_held(UINT64_MAX);
+}
+
 void log_event_fields(enum log_event_id event, const struct log_field *fields, size_t n_fields, const char *format, ...)
 {
-        g_autofree char *raw = NULL;
+        g_autofree char *raw = NULL, *sentence = NULL, *cause = NULL;
+        GString *datagram;
         va_list ap;
 
         assert(event < _EV_MAX);
         va_start(ap, format);
         raw = g_strdup_vprintf(format, ap);
         va_end(ap);
-
-        g_autofree char *sentence = log_escape(raw);
-
-        if (backend.fd < 0 || backend.terminal)
-                to_stderr(event, sentence);
-        if (backend.fd >= 0) {
-                if (event != EV_DROPPED)
-                        log_flush();
-                to_journal(encode(event, fields, n_fields, sentence));
-        }
+        sentence = log_escape(raw);
+        datagram = encode(event, fields, n_fields);
+        if (may_flood(event))
+                cause = cause_of(event, format, fields, n_fields);
+        if (cause && hold(event, cause, sentence, datagram))
+                sentence = NULL;
+        else
+                tell(event, sentence, datagram);
 }
 
 void log_stderr(const char *format, ...)
@@ -276,7 +422,13 @@ void log_stderr(const char *format, ...)
 
 void log_close(void)
 {
+        struct pollfd journal = { .fd = backend.fd, .events = POLLOUT };
+
+        log_settle();
+        g_clear_pointer(&backend.flood, flood_free);
         log_flush();
+        while (log_pending() && !backend.lost && poll(&journal, 1, CLOSE_MSEC) == 1)
+                log_flush();
         g_queue_clear_full(&backend.waiting, (GDestroyNotify)g_bytes_unref);
         backend.waiting_bytes = 0;
         backend.fd = fd_close(backend.fd);

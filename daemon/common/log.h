@@ -4,7 +4,9 @@
 /* Structured events: to the journal over one connected, non-blocking datagram socket in its native protocol
  * (https://systemd.io/JOURNAL_NATIVE_PROTOCOL/), to stderr as `EVENT: sentence` where there is no journal and whenever stderr is a
  * terminal.  Never blocks: what the journal cannot take now is kept in a bounded buffer, what does not fit is dropped, counted, and
- * reported as one `dropped` event when there is room again.
+ * reported as one `dropped` event when there is room again.  Events that repeat for the same cause (event, wording, reason, inbox) are
+ * told in full a few times, then counted: one line with THUMBNAILD_COUNT and the fields of the last stands for all, see flood.h.  What
+ * was made and what failed is always told.
  *
  * Why not sd_journal_sendv(): it blocks on a stopped journald, and needs sendmsg() with an address, which a confined worker must not
  * have.  The state is one per process, the only mutable global of the programs. */
@@ -41,13 +43,24 @@ int log_connect(void);
 /* Log from now on to @journal_fd, consumed; with -1 to stderr alone.  Before the first call everything goes to stderr. */
 void log_open(int journal_fd);
 
-/* Send what is buffered, release everything. */
+/* Send what is buffered, which waits for a journal that takes something, but not longer than a second for one that does not; release
+ * everything. */
 void log_close(void);
 
 /* The descriptor to wait on for room (POLLOUT) while log_pending(); then call log_flush(). */
 int log_fd(void);
 bool log_pending(void);
 void log_flush(void);
+
+/* When to call log_tick(), which tells of what repeated: CLOCK_MONOTONIC, 0 for never. */
+uint64_t log_due_usec(void);
+void log_tick(void);
+
+/* Tell it now, since an end is near. */
+void log_settle(void);
+
+/* How many lines were dropped so far. */
+uint64_t log_dropped(void);
 
 /* Whether the journal went away for good since log_open(): a connected datagram socket does not come back by itself. */
 bool log_lost(void);

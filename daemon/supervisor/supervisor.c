@@ -224,17 +224,19 @@ static int on_due(sd_event_source *source, uint64_t usec, void *userdata)
                 s->work.probe_usec = 0;
                 folders_probe(&s->folders);
         }
+        if (log_due_usec() > 0 && work_now_usec(&s->work) >= log_due_usec())
+                log_tick();
         return 0; /* the post source does the rest */
 }
 
 static void arm_due(struct supervisor *s)
 {
-        uint64_t due = s->work.next_due_usec;
+        const uint64_t all[] = { s->work.next_due_usec, s->work.rescan_usec, s->work.probe_usec, log_due_usec() };
+        uint64_t due = 0;
 
-        if (s->work.rescan_usec > 0)
-                due = due > 0 ? MIN(due, s->work.rescan_usec) : s->work.rescan_usec;
-        if (s->work.probe_usec > 0)
-                due = due > 0 ? MIN(due, s->work.probe_usec) : s->work.probe_usec;
+        for (size_t i = 0; i < G_N_ELEMENTS(all); i++)
+                if (all[i] > 0)
+                        due = due > 0 ? MIN(due, all[i]) : all[i];
         if (due == 0) {
                 if (s->due)
                         (void)sd_event_source_set_enabled(s->due, SD_EVENT_OFF);
@@ -267,6 +269,7 @@ static int on_post(sd_event_source *source, void *userdata)
         bool scan, go_on;
         unsigned paused;
 
+        (void)sd_event_source_set_enabled(s->journal, log_pending() ? SD_EVENT_ON : SD_EVENT_OFF);
         if (s->stopped_workers)
                 return 0;
         if (s->ready)
@@ -276,7 +279,6 @@ static int on_post(sd_event_source *source, void *userdata)
                (folders_have_arrivals(&s->folders) || (folders_scanning(&s->folders) && work_has_room(&s->work)));
         go_on = s->ready && work_can_go_on(&s->work) && queue_can_give(s->work.queue, pool_busy(s->work.pool));
         (void)sd_event_source_set_enabled(s->scan, scan || go_on ? SD_EVENT_ON : SD_EVENT_OFF);
-        (void)sd_event_source_set_enabled(s->journal, log_pending() ? SD_EVENT_ON : SD_EVENT_OFF);
         paused = folders_paused(&s->folders, NULL);
         if (s->ready && (!work_is_quiet(&s->work) || scan || paused != s->paused))
                 report_soon(&s->report);
@@ -406,6 +408,7 @@ static int start(struct supervisor *s)
 
 static void stop(struct supervisor *s)
 {
+        log_settle();
         if (s->work.queue) {
                 log_event(EV_STOPPED, FIELDS(F_NUM(MADE, s->work.status.made), F_NUM(FAILED, s->work.status.failed)),
                           "Stopped: %" PRIu64 " made, %" PRIu64 " failed, %" PRIu64 " skipped", s->work.status.made,

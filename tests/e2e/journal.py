@@ -50,6 +50,11 @@ class Record:
         return int(self[key])
 
     @property
+    def stands_for(self):
+        """How many like this one: what repeats is counted."""
+        return self.number("COUNT") if "COUNT" in self else 1
+
+    @property
     def event(self):
         return self.text("EVENT")
 

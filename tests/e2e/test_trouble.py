@@ -157,3 +157,20 @@ def test_a_journal_that_does_not_listen_holds_nothing_up(folders):
         assert not daemon.events("made")
     daemon.wait_made(*names)
     assert not daemon.events("dropped")
+
+
+@pytest.mark.parametrize("listens_again", [True, False])
+def test_a_journal_that_does_not_listen_does_not_hold_the_end_up(folders, listens_again):
+    names = [f"{i:03}.jpg" for i in range(300)]
+    daemon = folders.start("-i", folders.inbox, "-o", folders.outbox, "-w", "2")
+    with folders.journal.deaf():
+        for name in names:
+            folders.drop(name, pictures.encoded(**SMALL))
+        daemon.wait(lambda: len(folders.thumbnails()) == len(names), "all thumbnails, unheard")
+        daemon.signal(signal.SIGTERM)
+        if not listens_again:
+            assert daemon.wait_end(timeout=15) == 0
+    assert daemon.wait_end(timeout=15) == 0
+    if listens_again:
+        daemon.wait_made(*names)
+        daemon.wait_event("stopped")

@@ -123,6 +123,61 @@ static void test_stopped_journal(void)
         (void)close(s[1]);
 }
 
+/* Returns how many lines of @event lie there, and of the last one COUNT and MESSAGE. */
+static unsigned count_lines(int fd, const char *event, char **ret_count, char **ret_message)
+{
+        unsigned n = 0;
+        char data[4096];
+        ssize_t size;
+
+        while ((size = recv(fd, data, sizeof data, MSG_DONTWAIT)) > 0) {
+                g_autofree char *found = field(data, (size_t)size, "THUMBNAILD_EVENT");
+
+                g_free(*ret_count);
+                g_free(*ret_message);
+                *ret_count = field(data, (size_t)size, "THUMBNAILD_COUNT");
+                *ret_message = field(data, (size_t)size, "MESSAGE");
+                n += g_strcmp0(found, event) == 0;
+        }
+        return n;
+}
+
+static void send_many(enum log_event_id event, const char *inbox, unsigned n)
+{
+        for (unsigned i = 0; i < n; i++)
+                log_event(event, FIELDS(F_STR(REASON, "unreadable"), F_STR(INBOX, inbox), F_NUM(USEC, i)), "%u waits", i);
+}
+
+/* The same cause again and again is one line with a count; what was made or failed has a line each. */
+static void test_repetition(void)
+{
+        g_autofree char *count = NULL, *message = NULL;
+        int s[2];
+
+        g_assert_cmpint(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, s), ==, 0);
+        log_open(s[0]);
+        send_many(EV_FAILED, "/a", 100);
+        g_assert_cmpuint(count_lines(s[1], "failed", &count, &message), ==, 100);
+        send_many(EV_WAITING, "/a", 100);
+        send_many(EV_WAITING, "/b", 5); /* another cause */
+        g_assert_cmpuint(count_lines(s[1], "waiting", &count, &message), ==, 25);
+        g_assert_null(count);
+        g_assert_cmpuint(log_due_usec(), >, 0);
+        log_tick(); /* not yet */
+        g_assert_cmpuint(count_lines(s[1], "waiting", &count, &message), ==, 0);
+        log_settle();
+        g_assert_cmpuint(count_lines(s[1], "waiting", &count, &message), ==, 1);
+        g_assert_cmpstr(count, ==, "80");
+        g_assert_cmpstr(message, ==, "And 80 more like that, the last: 99 waits");
+        g_assert_cmpuint(log_due_usec(), ==, 0);
+        send_many(EV_WAITING, "/a", 1); /* one is told as it is */
+        log_close();
+        g_assert_cmpuint(count_lines(s[1], "waiting", &count, &message), ==, 1);
+        g_assert_null(count);
+        g_assert_cmpstr(message, ==, "0 waits");
+        (void)close(s[1]);
+}
+
 static void test_lost_journal(void)
 {
         int s[2];
@@ -142,6 +197,7 @@ int main(int argc, char **argv)
         g_test_add_func("/log/escape", test_escape);
         g_test_add_func("/log/fields", test_fields);
         g_test_add_func("/log/stopped-journal", test_stopped_journal);
+        g_test_add_func("/log/repetition", test_repetition);
         g_test_add_func("/log/lost-journal", test_lost_journal);
         return g_test_run();
 }

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The journal as an administrator reads it: nothing floods it, and nothing wakes an idle daemon up to write to it."""
+
+import os
+import re
+from pathlib import Path
+
+import pictures
+
+SMALL = dict(width=120, height=90)
+UID = 42043
+TOLD = 20  # FLOOD_TOLD_MAX
+
+
+def armed_timers(daemon):
+    """Of the event loop: what will wake the daemon up."""
+    found = []
+    for info in Path(f"/proc/{daemon.pid}/fdinfo").iterdir():
+        text = info.read_text()
+        found += [text for value in re.findall(r"^it_value: \((\d+), (\d+)\)", text, re.MULTILINE) if set(value) != {"0"}]
+    return found
+
+
+def wait_asleep(daemon):
+    daemon.wait(lambda: not armed_timers(daemon), "no timer armed")
+
+
+def test_the_same_cause_is_one_line_with_a_count(folders):
+    """As a daemon without privileges, for root can read everything."""
+    names = [f"{i:03}.jpg" for i in range(300)]
+    os.chown(folders.outbox, UID, UID)
+    daemon = folders.start("-i", folders.inbox, "-o", folders.outbox, "-w", "1", uid=UID, program=folders.program_for_everybody)
+    for name in names:
+        staged = folders.staging / name
+        staged.write_bytes(pictures.encoded(**SMALL))
+        staged.chmod(0o600)
+        os.rename(staged, folders.path(name))
+    daemon.wait(lambda: sum(r.stands_for for r in daemon.events("waiting")) >= len(names), "a word about each")
+    told = daemon.events("waiting")
+    assert [r.stands_for for r in told] == [1] * TOLD + [len(names) - TOLD], told
+    last = told[-1]
+    assert last.text("REASON") == "unreadable" and last.file.decode() in names and last.file.decode() in last.message
+    assert last.message.startswith(f"And {len(names) - TOLD} more like that")
+    for name in names:
+        os.chmod(folders.path(name), 0o644)
+    daemon.wait_made(*names)  # each with its own line
+    wait_asleep(daemon)
+
+
+def test_what_repeated_is_told_before_the_end(folders):
+    for i in range(TOLD + 5):
+        folders.drop(f"{i:02}.txt", b"no picture")
+    done, records = folders.once()
+    assert done.returncode == 0
+    skipped = [r for r in records if r.event == "skipped"]
+    assert [r.stands_for for r in skipped] == [1] * TOLD + [5]
+    assert records[-1].event == "stopped"
+
+
+def test_nothing_wakes_an_idle_daemon(folders):
+    daemon = folders.start("-i", folders.inbox, "-o", folders.outbox, "-w", "1")
+    wait_asleep(daemon)
+    folders.drop("a.jpg", pictures.encoded(**SMALL))
+    folders.drop("b.txt", b"no picture")
+    daemon.wait_made("a.jpg")
+    daemon.wait_event("skipped", "b.txt")
+    wait_asleep(daemon)
