@@ -70,7 +70,7 @@ def test_a_folder_that_is_not_there_is_paused_and_the_others_go_on(folders):
     daemon = folders.start("-c", path)
     paused = daemon.wait_event("paused")
     assert paused["INBOX"] == os.fsencode(inbox) and paused.text("REASON") == "vanished"
-    assert "paused" in daemon.status
+    daemon.wait_status("paused")
     folders.drop("a.jpg", pictures.encoded(**SMALL))
     daemon.wait_made("a.jpg")
     inbox.mkdir()
