@@ -12,7 +12,7 @@
 
 struct pool {
         sd_event *event;
-        char *worker_path;
+        struct process_program program;
         const struct pool_hooks *hooks;
         void *userdata;
         GPtrArray *slots; /* of struct slot */
@@ -113,7 +113,7 @@ int pool_new(sd_event *event, unsigned n, const char *worker_path, const struct 
         struct pool *p = g_new0(struct pool, 1);
 
         p->event = sd_event_ref(event);
-        p->worker_path = g_strdup(worker_path);
+        process_program_init(&p->program, worker_path);
         p->hooks = hooks;
         p->userdata = userdata;
         p->slots = g_ptr_array_new_with_free_func(g_free);
@@ -133,12 +133,9 @@ static struct slot *empty_slot(struct pool *p)
                         return slot;
         }
         slot = g_new0(struct slot, 1);
-        *slot = (struct slot){ .event = p->event,
-                               .worker_path = p->worker_path,
-                               .hooks = &slot_hooks,
-                               .pool = p,
-                               .number = (int)p->slots->len,
-                               .fd = -1 };
+        *slot = (struct slot){
+                .event = p->event, .program = &p->program, .hooks = &slot_hooks, .pool = p, .number = (int)p->slots->len, .fd = -1
+        };
         g_ptr_array_add(p->slots, slot);
         return slot;
 }
@@ -183,7 +180,7 @@ void pool_free(struct pool *p)
                 slot_clear((struct slot *)p->slots->pdata[i]);
         g_ptr_array_unref(p->slots);
         (void)sd_event_unref(p->event);
-        g_free(p->worker_path);
+        process_program_done(&p->program);
         g_free(p);
 }
 

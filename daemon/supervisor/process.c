@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* fork(2), descriptors, execv(3), and proc(5). */
+/* fork(2), descriptors, execve(2), and proc(5). */
 
 #include "process.h"
 
@@ -17,16 +17,30 @@
 #define EXEC_FAILED       127 /* as the shell has it */
 #define WORKER_SOCKET_FD  3
 #define WORKER_JOURNAL_FD 4
+#define PROGRAM_FD        5
+
+void process_program_init(struct process_program *program, const char *path)
+{
+        program->path = g_strdup(path);
+        program->fd = open(path, O_RDONLY | O_CLOEXEC);
+}
+
+void process_program_done(struct process_program *program)
+{
+        g_clear_pointer(&program->path, g_free);
+        program->fd = fd_close(program->fd);
+}
 
 /* In the child, between fork and exec: nothing but system calls. */
-static void __attribute__((noreturn)) become_worker(const char *path, char *const argv[], int socket_fd, int journal_fd)
+static void __attribute__((noreturn))
+become_worker(const struct process_program *program, char *const argv[], int socket_fd, int journal_fd)
 {
         sigset_t none;
-        int null = open("/dev/null", O_RDWR);
+        int null = open("/dev/null", O_RDWR), program_fd = program->fd < 0 ? -1 : fcntl(program->fd, F_DUPFD_CLOEXEC, 10);
 
         (void)sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
-        /* Out of the way of 3 and 4 first, so that neither is overwritten before it is moved. */
+        /* Out of the way of 3 to 5 first, so that none is overwritten before it is moved. */
         socket_fd = fcntl(socket_fd, F_DUPFD, 10);
         journal_fd = journal_fd < 0 ? -1 : fcntl(journal_fd, F_DUPFD, 10);
         if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(socket_fd, WORKER_SOCKET_FD) < 0)
@@ -35,14 +49,17 @@ static void __attribute__((noreturn)) become_worker(const char *path, char *cons
                 (void)close(WORKER_JOURNAL_FD);
         else if (dup2(journal_fd, WORKER_JOURNAL_FD) < 0)
                 _exit(126);
-        (void)close_range(WORKER_JOURNAL_FD + 1, ~0U, 0);
+        if (program_fd < 0 || dup3(program_fd, PROGRAM_FD, O_CLOEXEC) < 0)
+                (void)close(PROGRAM_FD);
+        (void)close_range(PROGRAM_FD + 1, ~0U, 0);
         /* The unit gives us CAP_LEASE and CAP_FOWNER; a decoder has no use for them, and exec(2) keeps no capability that is not ambient. */
         (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-        (void)execv(path, argv);
+        (void)execveat(PROGRAM_FD, "", argv, environ, AT_EMPTY_PATH);
+        (void)execv(program->path, argv);
         _exit(EXEC_FAILED);
 }
 
-int process_spawn(const char *path, int number, int *ret_pid, int *ret_fd)
+int process_spawn(const struct process_program *program, int number, int *ret_pid, int *ret_fd)
 {
         _cleanup_(fd_closep) int journal_fd = log_connect(), ours = -1, theirs = -1;
         char slot[12], parent[12];
@@ -61,7 +78,7 @@ int process_spawn(const char *path, int number, int *ret_pid, int *ret_fd)
         if (pid < 0)
                 return neg_errno();
         if (pid == 0)
-                become_worker(path, argv, theirs, journal_fd);
+                become_worker(program, argv, theirs, journal_fd);
         *ret_pid = pid;
         *ret_fd = fd_steal(&ours);
         return 0;

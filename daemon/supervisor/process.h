@@ -8,10 +8,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Start @path as `thumbnail-worker NUMBER OUR_PID`, with /dev/null as descriptors 0 and 1, our stderr as 2, one end of a SOCK_SEQPACKET
+/* The worker's program, kept open from our start on: whatever an upgrade puts in its place while we run, a new worker is the one that
+ * was built together with us.  A script, as tests use, cannot be started that way, and is looked for at its path each time. */
+struct process_program {
+        char *path; /* owned */
+        int fd;     /* owned; -1: go by the path */
+};
+
+/* Open the program at @path; one that cannot be opened shows when it is started. */
+void process_program_init(struct process_program *program, const char *path);
+void process_program_done(struct process_program *program);
+
+/* Start @program as `thumbnail-worker NUMBER OUR_PID`, with /dev/null as descriptors 0 and 1, our stderr as 2, one end of a SOCK_SEQPACKET
  * pair as 3, a journal connection of its own as 4 if there is a journal, and nothing else.  Returns 0 with its process id and our end of
  * the pair, non-blocking and owned by the caller; or a negative errno. */
-int process_spawn(const char *path, int number, int *ret_pid, int *ret_fd);
+int process_spawn(const struct process_program *program, int number, int *ret_pid, int *ret_fd);
 
 /* Bound its address space from now on; from outside, where it cannot undo it.  Returns 0 or a negative errno. */
 int process_limit_address_space(int pid, uint64_t bytes);

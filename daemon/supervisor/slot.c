@@ -114,7 +114,8 @@ static bool read_messages(struct slot *slot)
                 if (r == -EAGAIN)
                         return true;
                 if (r == -EPROTO)
-                        end_process(slot, "it sent what is no message");
+                        end_process(slot, slot->state == SLOT_STARTING ? "it is not of the same build as the supervisor"
+                                                                       : "it sent what is no message");
                 else if (r < 0 && r != -ECONNRESET)
                         end_process(slot, NULL); /* our own trouble: no fault of the picture */
                 if (r <= 0)
@@ -315,14 +316,14 @@ static int watch_process(struct slot *slot)
 
 int slot_spawn(struct slot *slot)
 {
-        int pid, fd, r = process_spawn(slot->worker_path, slot->number, &pid, &fd);
+        int pid, fd, r = process_spawn(slot->program, slot->number, &pid, &fd);
 
         if (r < 0) {
                 log_event(EV_TROUBLE, NO_FIELDS, "Worker %d cannot be started: %s", slot->number, g_strerror(-r));
                 return r;
         }
         *slot = (struct slot){ .event = slot->event,
-                               .worker_path = slot->worker_path,
+                               .program = slot->program,
                                .hooks = slot->hooks,
                                .pool = slot->pool,
                                .number = slot->number,

@@ -11,6 +11,7 @@
  * and which is replaced or given a job, is the pool's. */
 
 #include "pool.h"
+#include "process.h"
 
 #include <signal.h>
 
@@ -31,9 +32,9 @@ struct slot_hooks {
 };
 
 struct slot {
-        sd_event *event;                /* borrowed */
-        const char *worker_path;        /* borrowed */
-        const struct slot_hooks *hooks; /* borrowed */
+        sd_event *event;                       /* borrowed */
+        const struct process_program *program; /* borrowed */
+        const struct slot_hooks *hooks;        /* borrowed */
         struct pool *pool;
         int number;
         enum slot_state state;

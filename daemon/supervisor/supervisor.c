@@ -75,11 +75,25 @@ static void on_worker_lost(uint64_t job, enum pool_loss loss, const char *how, v
         answer_lost(&((struct supervisor *)userdata)->work, job, loss, how);
 }
 
+/* Beside our own executable in a build tree, else where it is installed. */
+static char *worker_path(void)
+{
+        g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
+        g_autofree char *folder = self ? g_path_get_dirname(self) : NULL;
+        char *beside = folder ? g_build_filename(folder, "thumbnail-worker", NULL) : NULL;
+
+        if (beside && access(beside, X_OK) == 0)
+                return beside;
+        g_free(beside);
+        return g_strdup(WORKER_PATH);
+}
+
 static void on_workers_failing(const char *why, void *userdata)
 {
         struct supervisor *s = (struct supervisor *)userdata;
+        g_autofree char *path = worker_path();
 
-        log_event(EV_TROUBLE, NO_FIELDS, "No worker gets started: %s; look at what it logged, and at %s", why, WORKER_PATH);
+        log_event(EV_TROUBLE, NO_FIELDS, "No worker gets started: %s; look at what it logged, and at %s", why, path);
         if (!s->ready)
                 end(s, EX_SOFTWARE);
 }
@@ -113,19 +127,6 @@ static unsigned wanted_workers(const struct supervisor *s)
         int64_t n = s->options->workers >= 0 ? s->options->workers : s->config->workers;
 
         return n > 0 ? (unsigned)n : usable_cpus();
-}
-
-/* Beside our own executable in a build tree, else where it is installed. */
-static char *worker_path(void)
-{
-        g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
-        g_autofree char *folder = self ? g_path_get_dirname(self) : NULL;
-        char *beside = folder ? g_build_filename(folder, "thumbnail-worker", NULL) : NULL;
-
-        if (beside && access(beside, X_OK) == 0)
-                return beside;
-        g_free(beside);
-        return g_strdup(WORKER_PATH);
 }
 
 /* ---- stopping */

@@ -185,6 +185,7 @@ int main(int argc, char **argv)
                 log_event(EV_TROUBLE, NO_FIELDS, "thumbnail-worker is started by thumbnaild, not by hand");
                 return EXIT_FAILURE;
         }
+        (void)prctl(PR_SET_NAME, "thumbnail-worker"); /* started by descriptor, it would be called "5" in ps(1) */
         if (!bind_to_parent(argv[2]))
                 return EXIT_FAILURE;
         journal_fd = fcntl(JOURNAL_FD, F_GETFD) < 0 ? -1 : JOURNAL_FD;

@@ -272,12 +272,12 @@ class Folders:
         self.daemons.append(daemon)
         return daemon
 
-    def run(self, *arguments, uid=None, prefix=(), **how):
+    def run(self, *arguments, uid=None, prefix=(), program=PROGRAM, **how):
         """One that ends by itself, such as --once or --check-config; its output is text."""
         if uid is not None:
             prefix = [*prefix, "setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--"]
         return subprocess.run(
-            [*prefix, PROGRAM, *arguments],
+            [*prefix, program, *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

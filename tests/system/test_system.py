@@ -67,9 +67,10 @@ def booted(staged, tmp_path_factory):
     preset = root / "00-tests.preset"
     preset.write_text("disable thumbnaild*\n")
     (share / "photos").chmod(0o755)
+    shutil.copytree(staged, share / "upgrade", symlinks=True)  # the same once more, as new files
     command = [
         *("systemd-nspawn", "-D", "/", "--volatile=yes", "--register=no", "--keep-unit", f"--machine=thumbnaild-test-{os.getpid()}"),
-        *(f"--system-call-filter={LANDLOCK}", f"--overlay-ro=/usr:{staged}/usr:/usr"),
+        *(f"--system-call-filter={LANDLOCK}", f"--overlay=/usr:{staged}/usr::/usr"),
         "--tmpfs=/usr/local",  # an installation on this machine is not the one that is tested
         *(f"--bind={share}:/share", f"--bind-ro={INSIDE}:/test", f"--bind-ro={unit}:/etc/systemd/system/checks.service"),
         *(f"--bind-ro={preset}:/etc/systemd/system-preset/{preset.name}", f"--bind={staged}/etc/thumbnaild:/etc/thumbnaild"),

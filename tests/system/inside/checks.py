@@ -112,7 +112,7 @@ def processes():
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                name = Path(os.readlink(entry / "exe")).name
+                name = Path(os.readlink(entry / "exe").removesuffix(" (deleted)")).name
             except OSError:
                 continue
             if name in ("thumbnaild", "thumbnail-worker"):
@@ -428,6 +428,29 @@ def originals_are_taken_out_of_folders_of_members():
     CONFIGURATION.write_text(TWO_PRESETS)
     run("systemctl", "reload", SERVICE)
     return f"{len(SENT)} ways, umask 022 and 077, delete and move"
+
+
+@check
+def an_upgrade_under_a_backlog():
+    """New files take the names of the old ones, as package managers do it, then the service is restarted."""
+    folder, count, made = INBOX / "upgrade", 60, len(records("made"))
+    run("install", "-d", "-o", "alice", folder)
+    run("sh", "-c", f'i=0; while [ $i -lt {count} ]; do cp {photos()[0]} {folder}/$i.jpg; i=$((i + 1)); done', user="alice")
+    wait_event("made", count=made + 2)
+    old, program = show("MainPID"), Path(f"/proc/{show('MainPID')}/exe")
+    run("cp", "-a", "--remove-destination", "/share/upgrade/usr/.", "/usr/")
+    assert os.readlink(program).endswith(" (deleted)")
+    before = len(records("made"))
+    run("systemctl", "daemon-reload")
+    run("systemctl", "try-restart", SERVICE)
+    assert before < made + count, "it was no backlog"
+    wait_for(lambda: all((OUTBOX / "upgrade" / f"{i}.jpg.256.jpg").exists() for i in range(count)), "all of them")
+    wait_event("made", count=made + count)
+    assert show("MainPID") != old and os.readlink(f"/proc/{show('MainPID')}/exe") == "/usr/sbin/thumbnaild"
+    files = [record["THUMBNAILD_FILE"] for record in records("made") if record["THUMBNAILD_FILE"].startswith("upgrade/")]
+    assert sorted(files) == sorted(f"upgrade/{i}.jpg" for i in range(count)), "each once"
+    assert show("NRestarts") in ("0", "1") and not records("trouble")
+    return f"{before - made} of {count} were made before, the rest after"
 
 
 @check
