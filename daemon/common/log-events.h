@@ -12,6 +12,7 @@
         X(STOPPING, "stopping", LOG_INFO, "9330624d929c4feaad8349d073307127") \
         X(STOPPED, "stopped", LOG_NOTICE, "b9d84f8a38294e3494dd903758bdd402") \
         X(MADE, "made", LOG_INFO, "375f66d745154bc8a9191118adfbe71f") \
+        X(REMOVED, "removed", LOG_INFO, "0a9e520714be419b85cd87d651777d19") \
         X(FAILED, "failed", LOG_WARNING, "6799b05b39124ee89df0529e360efa22") \
         X(RETRY, "retry", LOG_NOTICE, "774e2e572b2547ef90da705f2e500058") \
         X(WAITING, "waiting", LOG_NOTICE, "edc8b4cee5b242899a3843f578e2470b") \

@@ -212,6 +212,7 @@ static void on_durable(void *ticket, int error, void *userdata)
         status_ended(&w->status, work_now_usec(w));
         stall_end(job->folder);
         failures_clear(job->folder->failures, job->file);
+        orphans_made(job->folder->orphans);
         suspects_clear(job->folder->suspects, job->file);
         outcome_made(w, job);
 }

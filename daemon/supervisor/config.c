@@ -19,7 +19,7 @@ static const struct key_choice sandboxes[] = { { "full", 1 }, { "available", 0 }
 static const struct key_choice originals[] = {
         { "keep", ORIGINAL_KEEP }, { "move", ORIGINAL_MOVE }, { "delete", ORIGINAL_DELETE }, { 0 }
 };
-static const struct key_choice orphans[] = { { "keep", 0 }, { "delete", 1, .not_yet = true }, { 0 } };
+static const struct key_choice orphans[] = { { "keep", 0 }, { "delete", 1 }, { 0 } };
 static const struct key_choice watches[] = { { "auto", 0 }, { "inotify", 1 }, { "poll", 2, .not_yet = true }, { 0 } };
 
 static const struct key folder_keys[] = {
@@ -34,7 +34,7 @@ static const struct key folder_keys[] = {
         { "thumbnails", KEY_OTHER },
         { "ignore", KEY_OTHER },
         { "originals", KEY_CHOICE, PLACE(struct folder_config, originals), .choices = originals },
-        { "orphans", KEY_CHOICE, PLACE(struct folder_config, unused_choice), .choices = orphans },
+        { "orphans", KEY_CHOICE, PLACE(struct folder_config, delete_orphans), .choices = orphans },
         { "watch", KEY_CHOICE, PLACE(struct folder_config, unused_choice), .choices = watches },
         { "failed", KEY_STRING, PLACE(struct folder_config, failed) },
         { "processed", KEY_STRING, PLACE(struct folder_config, processed) },
@@ -219,6 +219,10 @@ static void check_originals(struct key_reader *reader, struct folder_config *f)
                 key_error(reader, f->line, "originals = \"move\" needs 'processed', the folder to move them to");
         if (f->originals != ORIGINAL_MOVE && f->processed)
                 key_error(reader, f->line, "'processed' goes with originals = \"move\" only");
+        if (f->originals != ORIGINAL_KEEP && f->delete_orphans)
+                key_error(
+                        reader, f->line,
+                        "orphans = \"delete\" goes with originals = \"keep\" only: the thumbnails of what the daemon takes away would go, too");
 }
 
 static void check_group(struct key_reader *reader, struct folder_config *f)

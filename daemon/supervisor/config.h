@@ -29,6 +29,7 @@ struct folder_config {
         bool verbose;             /* tell of each name that is ignored */
         char *failed, *processed; /* absolute, or NULL */
         uint32_t originals;       /* enum original_fate */
+        uint32_t delete_orphans;  /* 0 or 1 */
         int64_t abandon_seconds;
         bool shared_outbox; /* another folder writes there too */
         bool wants_same;    /* some preset takes the format of the original */

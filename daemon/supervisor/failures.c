@@ -275,7 +275,7 @@ static void on_lost(const char *why, void *userdata)
         /* Removed with all that was in it: there is nothing left to hear of. */
 }
 
-static const struct intake_hooks intake_hooks = { on_news, on_directory, on_overflow, on_changed, on_lost };
+static const struct intake_hooks intake_hooks = { on_news, on_directory, NULL, on_overflow, on_changed, on_lost };
 
 static bool on_enter(const char *directory, int fd, void *userdata)
 {

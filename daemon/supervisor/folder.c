@@ -55,6 +55,8 @@ static bool on_enter(const char *directory, int fd, void *userdata)
 
         if (fstat(fd, &st) < 0 || outbox_is(f->outbox, &st)) /* an outbox below the inbox is left out */
                 return false;
+        if (*directory && st.st_dev != f->device)
+                orphans_mounted(f->orphans, directory, fd);
         r = intake_watch(f->intake, directory, fd);
         if (r < 0)
                 watch_trouble(f, directory, r);
@@ -75,6 +77,7 @@ static bool visit(struct folder *f, const char *file, int fd, const char *base, 
         }
         if (type == DT_DIR && f->config->recursive)
                 return true;
+        f->found += type == DT_REG && how == FOUND_BY_SCAN;
         if (type != DT_REG)
                 f->hooks->odd(f, file, type, f->userdata);
         else if (how == FOUND_IN_NEW_FOLDER || plan_wants(f, file, fd, base))
@@ -84,10 +87,7 @@ static bool visit(struct folder *f, const char *file, int fd, const char *base, 
 
 static bool on_found_backlog(const char *file, int fd, const char *base, unsigned char type, void *userdata)
 {
-        struct folder *f = (struct folder *)userdata;
-
-        f->found += type == DT_REG;
-        return visit(f, file, fd, base, type, FOUND_BY_SCAN);
+        return visit((struct folder *)userdata, file, fd, base, type, FOUND_BY_SCAN);
 }
 
 static bool on_found_arrival(const char *file, int fd, const char *base, unsigned char type, void *userdata)
@@ -121,6 +121,8 @@ static void on_news(const char *file, enum intake_news news, void *userdata)
         struct folder *f = (struct folder *)userdata;
         const char *rule = ignore_rule(f->config, file); /* in any part: after a reload, a watched folder may be ignored */
 
+        if (news == NEWS_GONE)
+                orphans_file_gone(f->orphans, file);
         if (rule && news == NEWS_ARRIVED)
                 tell_ignored(f, file, rule);
         else if (!rule)
@@ -138,6 +140,11 @@ static void on_new_directory(const char *directory, void *userdata)
                 scan_push(f->arrivals, directory);
         else
                 f->hooks->odd(f, directory, DT_DIR, f->userdata);
+}
+
+static void on_directory_gone(const char *directory, void *userdata)
+{
+        orphans_directory_gone(((struct folder *)userdata)->orphans, directory);
 }
 
 static void on_overflow(void *userdata)
@@ -161,7 +168,7 @@ static void on_lost(const char *why, void *userdata)
         f->hooks->lost(f, why, f->userdata);
 }
 
-static const struct intake_hooks intake_hooks = { on_news, on_new_directory, on_overflow, on_changed, on_lost };
+static const struct intake_hooks intake_hooks = { on_news, on_new_directory, on_directory_gone, on_overflow, on_changed, on_lost };
 
 /* ---- life */
 
@@ -186,6 +193,7 @@ void folder_close(struct folder *f)
         g_clear_pointer(&f->arrivals, scan_free);
         g_clear_pointer(&f->backlog, scan_free);
         g_clear_pointer(&f->intake, intake_free);
+        g_clear_pointer(&f->orphans, orphans_free);
         g_clear_pointer(&f->failures, failures_free);
         g_clear_pointer(&f->suspects, suspects_close);
         g_clear_pointer(&f->stalled, g_free);
@@ -205,6 +213,8 @@ void folder_free(struct folder *f)
 
 static int open_inbox(struct folder *f, char **ret_why)
 {
+        struct stat st;
+
         f->inbox_fd = open(f->config->inbox, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (f->inbox_fd < 0) {
                 int r = neg_errno();
@@ -217,6 +227,7 @@ static int open_inbox(struct folder *f, char **ret_why)
                 return r;
         }
         f->leases = source_leases_mean_it(f->inbox_fd);
+        f->device = fstat(f->inbox_fd, &st) == 0 ? st.st_dev : 0;
         return 0;
 }
 
@@ -290,7 +301,7 @@ static int open_stores(struct folder *f, char **ret_why)
         if (f->config->failed) {
                 fd = open_store("failed", f->config->failed, ret_why);
         } else {
-                r = path_make_folders(outbox_root_fd(f->outbox), own, 0750);
+                r = path_make_folders(outbox_root_fd(f->outbox), own, 0750, NULL);
                 fd = r < 0 ? r : path_openat(outbox_root_fd(f->outbox), own, O_RDONLY | O_DIRECTORY, 0);
         }
         if (fd < 0) {
@@ -331,6 +342,7 @@ int folder_open(struct folder *f, struct folder *sharing, uint64_t lock_wait_use
                 return r;
         }
         f->suspects = suspects_open(f->outbox, f->config->inbox);
+        f->orphans = orphans_new(f);
         f->arrivals = scan_new(f->inbox_fd, &arrival_hooks, f);
         f->backlog = scan_new(f->inbox_fd, &backlog_hooks, f);
         (void)intake_watch_root(f->intake, f->config->inbox); /* without it, a removed inbox is noticed by reload and restart only */
@@ -377,20 +389,22 @@ void folder_rescan(struct folder *f)
 
 bool folder_step(struct folder *f, unsigned entries, bool only_arrivals)
 {
-        bool more = false;
-
         if (!f->usable)
                 return false;
-        if (scan_busy(f->arrivals))
-                more = scan_step(f->arrivals, entries);
-        else if (!only_arrivals && scan_busy(f->backlog))
-                more = scan_step(f->backlog, entries);
-        return more || scan_busy(f->arrivals) || scan_busy(f->backlog);
+        if (scan_busy(f->arrivals)) {
+                (void)scan_step(f->arrivals, entries);
+        } else if (!only_arrivals && scan_busy(f->backlog)) {
+                if (!scan_step(f->backlog, entries))
+                        orphans_scan_complete(f->orphans, f->found);
+        } else if (!only_arrivals) {
+                (void)orphans_step(f->orphans, entries);
+        }
+        return folder_scanning(f);
 }
 
 bool folder_scanning(const struct folder *f)
 {
-        return f->usable && (scan_busy(f->backlog) || scan_busy(f->arrivals));
+        return f->usable && (scan_busy(f->backlog) || scan_busy(f->arrivals) || orphans_busy(f->orphans));
 }
 
 bool folder_has_arrivals(const struct folder *f)

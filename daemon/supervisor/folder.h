@@ -8,6 +8,7 @@
 #include "failures.h"
 #include "intake.h"
 #include "job.h"
+#include "orphans.h"
 #include "outbox.h"
 #include "suspects.h"
 
@@ -36,10 +37,12 @@ struct folder {
         sd_event *event; /* borrowed */
         bool usable;     /* open: what follows is filled */
         int inbox_fd;
-        bool leases; /* the inbox's file system gives leases that can be believed */
+        dev_t device; /* of the inbox */
+        bool leases;  /* the inbox's file system gives leases that can be believed */
         struct outbox *outbox;
         struct intake *intake;
         struct failures *failures;
+        struct orphans *orphans;
         struct suspects *suspects;
         int processed_fd;      /* -1 without one */
         struct scan *arrivals; /* directories that have just appeared */
@@ -51,7 +54,7 @@ struct folder {
         uint64_t stalled_until_usec; /* when to try again */
         unsigned stalls;             /* in a row */
         char *paused;                /* why it is not usable, or NULL */
-        uint64_t found;              /* files that the present scan has looked at */
+        uint64_t found;              /* files that the present scan has met, without ignored ones */
 };
 
 /* @basis: see failures_new(); borrowed, as the configuration is. */

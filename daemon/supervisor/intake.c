@@ -25,7 +25,7 @@ struct intake {
         char *base;   /* the name that the inbox has there */
         sd_event_source *source;
         GHashTable *directories; /* watch descriptor → char *path */
-        GHashTable *watches;     /* char *path (owned by the other) → watch descriptor */
+        GTree *watches;          /* char *path (owned by the other) → watch descriptor, in order: what is below one is together */
         const struct intake_hooks *hooks;
         void *userdata;
 };
@@ -42,30 +42,27 @@ static void forget(struct intake *in, int wd)
 
         if (!directory)
                 return;
-        if (GPOINTER_TO_INT(g_hash_table_lookup(in->watches, directory)) == wd)
-                (void)g_hash_table_remove(in->watches, directory);
+        if (GPOINTER_TO_INT(g_tree_lookup(in->watches, directory)) == wd)
+                (void)g_tree_remove(in->watches, directory);
         (void)g_hash_table_remove(in->directories, GINT_TO_POINTER(wd));
 }
 
-static bool is_below(const char *path, const char *directory)
+static void unwatch(struct intake *in, int wd)
 {
-        size_t n = strlen(directory);
-
-        return n == 0 || (strncmp(path, directory, n) == 0 && (path[n] == '\0' || path[n] == '/'));
+        (void)inotify_rm_watch(in->fd, wd);
+        forget(in, wd);
 }
 
 void intake_unwatch(struct intake *in, const char *directory)
 {
-        g_autoptr(GList) all = g_hash_table_get_keys(in->directories);
+        g_autofree char *below = g_strconcat(directory, *directory ? "/" : "", NULL);
+        GTreeNode *node;
+        int wd = GPOINTER_TO_INT(g_tree_lookup(in->watches, directory));
 
-        for (GList *l = all; l; l = l->next) {
-                int wd = GPOINTER_TO_INT(l->data);
-
-                if (!is_below((const char *)g_hash_table_lookup(in->directories, l->data), directory))
-                        continue;
-                (void)inotify_rm_watch(in->fd, wd);
-                forget(in, wd);
-        }
+        if (wd > 0)
+                unwatch(in, wd);
+        while ((node = g_tree_lower_bound(in->watches, below)) && g_str_has_prefix((const char *)g_tree_node_key(node), below))
+                unwatch(in, GPOINTER_TO_INT(g_tree_node_value(node)));
 }
 
 int intake_watch(struct intake *in, const char *directory, int fd)
@@ -80,13 +77,13 @@ int intake_watch(struct intake *in, const char *directory, int fd)
         forget(in, wd); /* the same directory by another name: the new one counts */
         own = g_strdup(directory);
         (void)g_hash_table_insert(in->directories, GINT_TO_POINTER(wd), own);
-        (void)g_hash_table_replace(in->watches, own, GINT_TO_POINTER(wd));
+        g_tree_replace(in->watches, own, GINT_TO_POINTER(wd));
         return 0;
 }
 
 bool intake_watches_directory(const struct intake *in, const char *directory)
 {
-        return g_hash_table_contains(in->watches, directory);
+        return g_tree_lookup(in->watches, directory) != NULL;
 }
 
 int intake_watch_root(struct intake *in, const char *path)
@@ -111,8 +108,11 @@ unsigned intake_watches(const struct intake *in)
 
 static void directory_event(struct intake *in, const char *path, uint32_t mask)
 {
-        if (mask & (IN_MOVED_FROM | IN_DELETE))
+        if (mask & (IN_MOVED_FROM | IN_DELETE)) {
                 intake_unwatch(in, path);
+                if (in->hooks->directory_gone)
+                        in->hooks->directory_gone(path, in->userdata);
+        }
         if (mask & (IN_CREATE | IN_MOVED_TO | IN_ATTRIB)) /* ATTRIB: it may just have become readable */
                 in->hooks->directory(path, in->userdata);
 }
@@ -208,7 +208,7 @@ int intake_new(sd_event *event, const struct intake_hooks *hooks, void *userdata
         in->hooks = hooks;
         in->userdata = userdata;
         in->directories = g_hash_table_new_full(NULL, NULL, NULL, g_free);
-        in->watches = g_hash_table_new(g_str_hash, g_str_equal);
+        in->watches = g_tree_new((GCompareFunc)strcmp);
         *ret = in;
         return 0;
 }
@@ -218,7 +218,7 @@ void intake_free(struct intake *in)
         if (!in)
                 return;
         (void)sd_event_source_disable_unref(in->source);
-        g_hash_table_unref(in->watches);
+        g_tree_unref(in->watches);
         g_hash_table_unref(in->directories);
         g_free(in->base);
         (void)fd_close(in->fd);

@@ -22,6 +22,8 @@ struct intake_hooks {
         void (*file)(const char *file, enum intake_news news, void *userdata);
         /* A directory has appeared at @directory: read it. */
         void (*directory)(const char *directory, void *userdata);
+        /* The directory @directory is no more, with all that was below it; NULL: that is nothing to you. */
+        void (*directory_gone)(const char *directory, void *userdata);
         /* The queue ran over: anything may have happened. */
         void (*overflow)(void *userdata);
         /* Something happened to the inbox itself.  Returns whether it is still there. */

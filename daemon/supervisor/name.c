@@ -220,3 +220,131 @@ char *name_expand(const char *template, const char *folder, const char *file, co
         append_component(out, part->str, keep + 16 < component_max ? keep : 0, component_max);
         return g_string_free(out, FALSE);
 }
+
+char *name_of_folder(const char *template, const char *folder, const char *directory, const struct name_variant *variant,
+                     size_t component_max)
+{
+        const char *dir = strstr(template, "{dir}");
+        g_autofree char *above = dir ? g_strdup_printf("%.*s{dir}/{file}", (int)(dir - template), template) : NULL;
+        g_autofree char *file = g_strconcat(directory, "/-", NULL), *name = NULL;
+
+        if (!above || strstr(above, "{stem}") || strstr(above, "{ext}"))
+                return NULL;
+        name = name_expand(above, folder, file, variant, component_max);
+        return g_strndup(name, strlen(name) - strlen("/-"));
+}
+
+/* ---- the way back */
+
+struct reading {
+        const char *folder;    /* what {folder} stands for */
+        const char *directory; /* what {dir} does, with its slash, or "" */
+        bool (*accept)(const char *file, void *userdata);
+        void *userdata;
+        char *found; /* owned */
+};
+
+static bool read_tokens(struct reading *r, const char *at, const char *text, const char *file, size_t file_length);
+
+/* Let a token stand for the first 1, 2, … bytes of @text, as far as they are all in @allowed (NULL: any), and see whether the rest fits. */
+static bool read_some(struct reading *r, const char *behind, const char *text, bool is_file, const char *allowed, size_t max,
+                      const char *file, size_t file_length)
+{
+        for (size_t n = 1; n <= max && text[n - 1] && (!allowed || strchr(allowed, text[n - 1])); n++)
+                if (read_tokens(r, behind, text + n, is_file ? text : file, is_file ? n : file_length))
+                        return true;
+        return false;
+}
+
+static bool read_extension(struct reading *r, const char *behind, const char *text, const char *file, size_t file_length)
+{
+        for (enum format f = FORMAT_NONE + 1; f < _FORMAT_MAX; f++) {
+                const char *extension = format_extension(f);
+
+                if (extension && g_str_has_prefix(text, extension) &&
+                    read_tokens(r, behind, text + strlen(extension), file, file_length))
+                        return true;
+        }
+        return false;
+}
+
+/* Whether @text, one component, can come from the component of a template at @at.  Where that holds {file}, every way to read it is
+ * offered to accept(). */
+static bool read_tokens(struct reading *r, const char *at, const char *text, const char *file, size_t file_length)
+{
+        static const char in_preset[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+        const char *token = at;
+
+        if (!*at || *at == '/') {
+                if (*text || !file || r->found)
+                        return !*text;
+                r->found = g_strdup_printf("%s%.*s", r->directory, (int)file_length, file);
+                if (r->accept(r->found, r->userdata))
+                        return true;
+                g_clear_pointer(&r->found, g_free);
+                return false;
+        }
+        switch (next_token(&at)) {
+        case TOKEN_FILE:
+                return read_some(r, at, text, true, NULL, SIZE_MAX, file, file_length);
+        case TOKEN_STEM:
+                return read_some(r, at, text, false, NULL, SIZE_MAX, file, file_length);
+        case TOKEN_PRESET:
+                return read_some(r, at, text, false, in_preset, 32, file, file_length);
+        case TOKEN_EXT:
+                return read_extension(r, at, text, file, file_length);
+        case TOKEN_FOLDER:
+                return g_str_has_prefix(text, r->folder) && read_tokens(r, at, text + strlen(r->folder), file, file_length);
+        default:
+                return *text == *token && read_tokens(r, at, text + 1, file, file_length);
+        }
+}
+
+/* Match the components of @path with those of @template; those that {dir} stands for are left over.  Returns false if they do not fit. */
+static bool read_path(const char *template, const char *path, struct reading *r, char **ret_directory)
+{
+        g_auto(GStrv) wanted = g_strsplit(template, "/", -1), have = g_strsplit(path, "/", -1);
+        guint n_wanted = g_strv_length(wanted), n_have = g_strv_length(have), n_dir = 0, h = 0;
+        bool has_dir = g_strv_contains((const char *const *)wanted, "{dir}");
+        GString *directory;
+
+        if (n_have + has_dir < n_wanted || (!has_dir && n_have != n_wanted))
+                return false;
+        n_dir = has_dir ? n_have + 1 - n_wanted : 0;
+        directory = g_string_new(NULL);
+        for (guint w = 0; w + 1 < n_wanted; w++) {
+                if (strcmp(wanted[w], "{dir}") == 0) {
+                        for (guint i = 0; i < n_dir; i++)
+                                g_string_append_printf(directory, "%s/", have[h++]);
+                } else if (!read_tokens(r, wanted[w], have[h++], NULL, 0)) {
+                        return g_string_free(directory, TRUE), false;
+                }
+        }
+        *ret_directory = g_string_free(directory, FALSE);
+        return true;
+}
+
+char *name_original(const char *template, const char *folder, const char *path, bool (*accept)(const char *file, void *userdata),
+                    void *userdata)
+{
+        struct reading r = { .folder = folder, .accept = accept, .userdata = userdata };
+        g_autofree char *directory = NULL;
+
+        if (!read_path(template, path, &r, &directory))
+                return NULL;
+        r.directory = directory;
+        (void)read_tokens(&r, path_base(template), path_base(path), NULL, 0);
+        return r.found;
+}
+
+static bool accept_any(const char *file, void *userdata)
+{
+        return true;
+}
+
+char *name_original_folder(const char *template, const char *folder, const char *path)
+{
+        g_autofree char *file = name_original(template, folder, path, accept_any, NULL);
+
+        return file ? g_strndup(file, (gsize)MAX(path_base(file) - file - 1, 0)) : NULL;
+}

@@ -28,6 +28,19 @@ char *name_template_check(const char *template, const struct name_variant *varia
 /* Whether @base, the last component of a path, may be a thumbnail of @preset: never false for one that is. */
 bool name_may_be(const char *template, const char *preset, const char *base);
 
+/* The folder, relative to the outbox, below which the thumbnails of all originals below @directory stand; owned, or NULL when the template
+ * does not keep them together. */
+char *name_of_folder(const char *template, const char *folder, const char *directory, const struct name_variant *variant,
+                     size_t component_max);
+
+/* Undo name_expand(): the first original whose thumbnail, by whatever preset there may ever have been, could have the name @path and
+ * that @accept agrees to.  Returns it, owned, or NULL; a name that was cut gives none. */
+char *name_original(const char *template, const char *folder, const char *path, bool (*accept)(const char *file, void *userdata),
+                    void *userdata);
+
+/* The folder ("" for the top) of the originals whose thumbnails could have the name @path, owned, or NULL if there are none. */
+char *name_original_folder(const char *template, const char *folder, const char *path);
+
 /* The path, relative to the outbox, of the thumbnail of @file (relative to the inbox).  No component is longer than
  * @component_max bytes: a longer one is cut at a UTF-8 boundary and gets `~` and 8 hex digits of the SHA-256 of the whole name,
  * before what follows its last `.{preset}.{ext}`-like tail.  Returns an owned string. */

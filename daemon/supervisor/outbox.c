@@ -191,7 +191,7 @@ static int enter_folder(struct outbox *o, const char *name, bool make, const cha
                 return o->folder_fd;
         fd = path_openat(o->root_fd, folder, O_PATH | O_DIRECTORY, 0);
         if (fd == -ENOENT && make) {
-                int r = path_make_folders(o->root_fd, folder, PATH_MODE_OF_ROOT);
+                int r = path_make_folders(o->root_fd, folder, PATH_MODE_OF_ROOT, o->has_xattrs ? OUTBOX_FOLDER_XATTR : NULL);
 
                 if (r < 0)
                         return r;
@@ -206,7 +206,7 @@ static int enter_folder(struct outbox *o, const char *name, bool make, const cha
         return fd;
 }
 
-static int get_record(int folder_fd, const char *base, struct record *ret)
+int outbox_get_record(int folder_fd, const char *base, struct record *ret)
 {
         char path[PROC_PATH_BYTES], text[RECORD_BYTES_MAX];
         ssize_t n;
@@ -216,6 +216,19 @@ static int get_record(int folder_fd, const char *base, struct record *ret)
         if (n < 0)
                 return neg_errno();
         return record_parse(text, (size_t)n, ret);
+}
+
+bool outbox_made_folder(int folder_fd, const char *base)
+{
+        char path[PROC_PATH_BYTES];
+
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d/%s", folder_fd, base);
+        return lgetxattr(path, OUTBOX_FOLDER_XATTR, NULL, 0) >= 0;
+}
+
+bool outbox_is_own_folder(const char *name)
+{
+        return strcmp(name, OWN_FOLDER) == 0;
 }
 
 /* Without a record the mtime speaks: of what was copied here without attributes, or where there are none.  Coarse clocks (FAT: 2 s,
@@ -242,7 +255,7 @@ enum outbox_state outbox_look(struct outbox *o, const char *name, const struct r
                 return OUTBOX_STALE;
         if (!S_ISREG(st.st_mode))
                 return OUTBOX_TAKEN;
-        r = get_record(fd, base, &have);
+        r = outbox_get_record(fd, base, &have);
         if (r < 0)
                 return look_at_mtime(o, &st, wanted);
         if (st.st_size == 0)
@@ -251,7 +264,7 @@ enum outbox_state outbox_look(struct outbox *o, const char *name, const struct r
                 return OUTBOX_TAKEN;
         switch (record_match(&have, wanted)) {
         case RECORD_FRESH:
-                return OUTBOX_FRESH;
+                return strcmp(have.file, wanted->file) == 0 ? OUTBOX_FRESH : OUTBOX_RENAMED;
         case RECORD_MTIME_ONLY:
                 return OUTBOX_RESTAMP;
         default:
@@ -267,7 +280,7 @@ static void temporary_name(struct outbox *o, char *ret, size_t size)
 
 static int make_temporary_folder(struct outbox *o)
 {
-        return path_make_folders(o->root_fd, TEMPORARY_FOLDER, 0750);
+        return path_make_folders(o->root_fd, TEMPORARY_FOLDER, 0750, NULL);
 }
 
 int outbox_create(struct outbox *o, const char *name, mode_t mode, gid_t gid)

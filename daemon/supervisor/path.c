@@ -10,9 +10,11 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 
 int path_openat(int root_fd, const char *path, int flags, mode_t mode)
 {
@@ -27,7 +29,15 @@ int path_openat(int root_fd, const char *path, int flags, mode_t mode)
         return fd < 0 ? neg_errno() : (int)fd;
 }
 
-int path_make_folders(int root_fd, const char *path, mode_t mode)
+static void mark_folder(int fd, const char *mark)
+{
+        char path[sizeof "/proc/self/fd/" + 10];
+
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd); /* fsetxattr(2) does not take O_PATH */
+        (void)setxattr(path, mark, "1", 1, 0);
+}
+
+int path_make_folders(int root_fd, const char *path, mode_t mode, const char *mark)
 {
         _cleanup_(fd_closep) int at = fcntl(root_fd, F_DUPFD_CLOEXEC, 0);
         g_auto(GStrv) parts = g_strsplit(path, "/", -1);
@@ -37,9 +47,10 @@ int path_make_folders(int root_fd, const char *path, mode_t mode)
         if (at < 0)
                 return neg_errno();
         for (char **part = parts; *part; part++) {
+                bool made = mkdirat(at, *part, like_root ? 0777 : mode) == 0;
                 int next;
 
-                if (mkdirat(at, *part, like_root ? 0777 : mode) == 0) {
+                if (made) {
                         if (like_root && fstat(root_fd, &root) == 0)
                                 (void)!fchmodat(at, *part, root.st_mode & 07777, 0);
                 } else if (errno != EEXIST) {
@@ -48,6 +59,8 @@ int path_make_folders(int root_fd, const char *path, mode_t mode)
                 next = openat(at, *part, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
                 if (next < 0)
                         return neg_errno();
+                if (made && mark)
+                        mark_folder(next, mark);
                 (void)fd_close(at);
                 at = next;
         }
@@ -61,6 +74,13 @@ const char *path_base(const char *path)
         return slash ? slash + 1 : path;
 }
 
+bool path_is_below(const char *path, const char *directory)
+{
+        size_t n = strlen(directory);
+
+        return strncmp(path, directory, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
 int path_open_parent(int root_fd, const char *path, bool make, const char **ret_base)
 {
         const char *base = path_base(path);
@@ -68,7 +88,7 @@ int path_open_parent(int root_fd, const char *path, bool make, const char **ret_
         int fd = path_openat(root_fd, folder, O_PATH | O_DIRECTORY, 0), r;
 
         if (fd == -ENOENT && make) {
-                r = path_make_folders(root_fd, folder, PATH_MODE_OF_ROOT);
+                r = path_make_folders(root_fd, folder, PATH_MODE_OF_ROOT, NULL);
                 fd = r < 0 ? r : path_openat(root_fd, folder, O_PATH | O_DIRECTORY, 0);
         }
         *ret_base = base;

@@ -12,9 +12,9 @@ int path_openat(int root_fd, const char *path, int flags, mode_t mode);
 
 #define PATH_MODE_OF_ROOT ((mode_t)-1)
 
-/* Make every folder of @path below @root_fd, with @mode or, for PATH_MODE_OF_ROOT, that of the root whatever the umask.  Returns 0 or a
- * negative errno. */
-int path_make_folders(int root_fd, const char *path, mode_t mode);
+/* Make every folder of @path below @root_fd, with @mode or, for PATH_MODE_OF_ROOT, that of the root whatever the umask.  Those that were
+ * not there get the extended attribute @mark, if it is not NULL and can be had.  Returns 0 or a negative errno. */
+int path_make_folders(int root_fd, const char *path, mode_t mode, const char *mark);
 
 /* The folder that holds @path, opened O_PATH, made if @make; *@ret_base points to @path's last component.  Returns an owned descriptor
  * or a negative errno. */
@@ -22,6 +22,9 @@ int path_open_parent(int root_fd, const char *path, bool make, const char **ret_
 
 /* The last component of @path. */
 const char *path_base(const char *path);
+
+/* Whether @path is @directory or lies below it. */
+bool path_is_below(const char *path, const char *directory);
 
 /* @path with `~N` before its extension, as a name that is not taken; for @n of 1 @path itself.  Cut so that the last component fits in
  * NAME_MAX.  Returns an owned string. */

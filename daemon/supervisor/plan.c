@@ -9,13 +9,14 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-/* What format = "same" means for an original of @format. */
+/* What format = "same" may be. */
+static const enum format same_formats[] = { FORMAT_JPEG, FORMAT_PNG, FORMAT_WEBP, FORMAT_GIF, FORMAT_AVIF, FORMAT_JXL };
+
+/* And what it means for an original of @format. */
 static enum format same_format(enum format format)
 {
-        static const enum format writable[] = { FORMAT_PNG, FORMAT_WEBP, FORMAT_GIF, FORMAT_AVIF, FORMAT_JXL };
-
-        for (size_t i = 0; i < G_N_ELEMENTS(writable); i++)
-                if (writable[i] == format)
+        for (size_t i = 0; i < G_N_ELEMENTS(same_formats); i++)
+                if (same_formats[i] == format)
                         return format;
         return FORMAT_JPEG;
 }
@@ -57,22 +58,52 @@ int plan_open_folders(struct folder *f, const char *file, const struct source *s
         return (int)n;
 }
 
+void plan_names(const struct folder *f, const char *file, void (*hear)(const char *name, void *userdata), void *userdata)
+{
+        for (guint i = 0; i < f->config->presets->len; i++) {
+                const struct preset *preset = (const struct preset *)f->config->presets->pdata[i];
+                bool any = preset->spec.format == FORMAT_SAME;
+
+                for (size_t k = 0; k < (any ? G_N_ELEMENTS(same_formats) : 1); k++) {
+                        struct wire_spec spec;
+                        g_autofree char *name = output_name(f, file, any ? same_formats[k] : FORMAT_NONE, preset, &spec);
+
+                        hear(name, userdata);
+                }
+        }
+}
+
+void plan_folders(const struct folder *f, const char *directory, void (*hear)(const char *folder, void *userdata), void *userdata)
+{
+        for (guint i = 0; i < f->config->presets->len; i++) {
+                const struct preset *preset = (const struct preset *)f->config->presets->pdata[i];
+                struct name_variant variant = { preset->name, "" };
+                g_autofree char *folder =
+                        name_of_folder(f->config->template, f->config->label, directory, &variant, outbox_component_max(f->outbox));
+
+                hear(folder, userdata);
+        }
+}
+
 static void plan_one(struct folder *f, const char *file, const struct source *source, bool rewritten, const struct preset *preset,
                      struct record *record, struct plan *plan)
 {
         struct wire_spec spec;
         g_autofree char *name = output_name(f, file, source->format, preset, &spec);
+        enum outbox_state state;
 
         (void)g_strlcpy(record->preset, preset->fingerprint, sizeof record->preset);
-        switch (outbox_look(f->outbox, name, record)) {
+        state = outbox_look(f->outbox, name, record);
+        switch (state) {
         case OUTBOX_FRESH:
                 return;
         case OUTBOX_TAKEN:
                 if (!plan->taken)
                         plan->taken = (char *)g_steal_pointer(&name);
                 return;
+        case OUTBOX_RENAMED:
         case OUTBOX_RESTAMP:
-                if (!rewritten && outbox_restamp(f->outbox, name, record) == 0) {
+                if ((state == OUTBOX_RENAMED || !rewritten) && outbox_restamp(f->outbox, name, record) == 0) {
                         plan->n_restamped++;
                         return;
                 }

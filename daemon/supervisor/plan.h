@@ -9,6 +9,13 @@
  * negative errno with nothing opened. */
 int plan_open_folders(struct folder *folder, const char *file, const struct source *source, int *ret, unsigned room);
 
+/* Call @f with every name that a thumbnail of @file may have, whatever its content. */
+void plan_names(const struct folder *folder, const char *file, void (*f)(const char *name, void *userdata), void *userdata);
+
+/* Call @f with every folder of the outbox below which thumbnails of what lies in the inbox's @directory may stand; with NULL when that is
+ * all of it. */
+void plan_folders(const struct folder *folder, const char *directory, void (*f)(const char *folder, void *userdata), void *userdata);
+
 struct plan {
         unsigned n_outputs; /* to make: owned array for the job */
         struct job_output *outputs;

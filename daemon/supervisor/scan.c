@@ -38,13 +38,19 @@ static void leave(struct scan *s)
         g_clear_pointer(&s->directory, g_free);
 }
 
+void scan_clear(struct scan *s)
+{
+        leave(s);
+        g_hash_table_remove_all(s->known);
+        g_queue_clear_full(&s->waiting, g_free);
+}
+
 void scan_free(struct scan *s)
 {
         if (!s)
                 return;
-        leave(s);
+        scan_clear(s);
         g_hash_table_unref(s->known);
-        g_queue_clear_full(&s->waiting, g_free);
         g_free(s);
 }
 

@@ -25,6 +25,9 @@ void scan_free(struct scan *scan);
 /* Read @directory ("" for the root) and what is below it; a directory that already waits to be read is not read twice. */
 void scan_push(struct scan *scan, const char *directory);
 
+/* Read nothing of what waits to be read. */
+void scan_clear(struct scan *scan);
+
 /* Go on for at most @entries entries.  Returns whether something is left. */
 bool scan_step(struct scan *scan, unsigned entries);
 

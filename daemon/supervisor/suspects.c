@@ -62,7 +62,7 @@ struct suspects *suspects_open(struct outbox *outbox, const char *label)
         s->root_fd = outbox_root_fd(outbox);
         s->name = g_strconcat(".thumbnaild/inflight-", hash, NULL);
         s->suspects = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-        (void)path_make_folders(s->root_fd, ".thumbnaild", 0750);
+        (void)path_make_folders(s->root_fd, ".thumbnaild", 0750, NULL);
         fd = path_openat(s->root_fd, s->name, O_RDWR | O_NOFOLLOW, 0);
         if (fd >= 0)
                 take_over(s, fd);

@@ -108,10 +108,10 @@ WRONG = [
         r"\{folder\}",
     ),
     # in the contract, and not built yet
-    (in_folder('orphans = "delete";'), 3, "'orphans'.*not supported yet"),
     (in_folder('watch = "poll";'), 3, "'watch'.*not supported yet"),
     (in_folder("poll_seconds = 10;"), 3, "'poll_seconds'.*not supported yet"),
     # originals
+    (in_folder('originals = "delete"; orphans = "delete";'), 2, 'orphans = "delete"'),
     (in_folder('originals = "move";'), 2, "'processed'"),
     (in_folder('originals = "mvoe"; processed = "/processed";'), 3, '"mvoe".*"move"'),
     (in_folder('processed = "/processed";'), 2, "'processed'.*\"move\""),

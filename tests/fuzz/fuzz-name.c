@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A template, a preset and two file names, parted by newlines: what the proof accepts never gives two files one name, never leaves the
- * outbox, and never has a part that is too long. */
+ * outbox, never has a part that is too long, and leads back to its original. */
 
 #include "fuzz.h"
 #include "name.h"
@@ -21,9 +21,14 @@ static bool is_file(const char *name)
                !g_str_has_prefix(name, "../") && !g_str_has_suffix(name, "/.") && !g_str_has_suffix(name, "/..");
 }
 
+static bool is_same(const char *file, void *userdata)
+{
+        return strcmp(file, (const char *)userdata) == 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        g_autofree char *text = g_strndup((const char *)data, size), *problem = NULL, *a = NULL, *b = NULL;
+        g_autofree char *text = g_strndup((const char *)data, size), *problem = NULL, *a = NULL, *b = NULL, *back = NULL;
         g_auto(GStrv) parts = g_strsplit(text, "\n", 4);
         g_auto(GStrv) components = NULL;
 
@@ -40,6 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         b = name_expand(parts[0], "inbox", parts[3], &variants[1], 255);
         assert(strcmp(a, b) != 0);
         assert(a[0] != '/' && !g_str_has_prefix(a, "../") && !strstr(a, "/../"));
+        back = name_original(parts[0], "inbox", a, is_same, parts[2]);
+        assert(back || strchr(a, '~')); /* cut */
         components = g_strsplit(a, "/", -1);
         for (char **c = components; *c; c++)
                 assert(strlen(*c) <= 255);

@@ -29,6 +29,79 @@ static void test_expand(void)
         }
 }
 
+static bool is_it(const char *file, void *userdata)
+{
+        return strcmp(file, (const char *)userdata) == 0;
+}
+
+static bool never(const char *file, void *userdata)
+{
+        g_string_append_printf((GString *)userdata, "%s|", file);
+        return false;
+}
+
+/* From a thumbnail's name back to its original's, whatever the preset was called. */
+static void test_back(void)
+{
+        static const char *const templates[] = { NAME_TEMPLATE_DEFAULT, "{folder}/{dir}/{preset}/{file}.{ext}",
+                                                 "{preset}/{dir}/{file}.{ext}", "{dir}/{stem}/{preset}-{file}.{folder}.{ext}",
+                                                 "t/{dir}/{preset}{file}" };
+        static const char *const files[] = { "a.jpg", "x/a.jpg", "x/256/y.256.jpg", "x.256.jpg.256.jpg", "{dir}/{file}", "256", ".a" };
+
+        for (size_t t = 0; t < G_N_ELEMENTS(templates); t++)
+                for (size_t i = 0; i < G_N_ELEMENTS(files); i++) {
+                        g_autofree char *name = name_expand(templates[t], "inbox", files[i], &jpeg_256, 255);
+                        g_autofree char *back = name_original(templates[t], "inbox", name, is_it, (void *)files[i]);
+                        g_autofree char *folder = name_original_folder(templates[t], "inbox", name);
+                        g_autofree char *wanted = strchr(files[i], '/') ? g_path_get_dirname(files[i]) : g_strdup("");
+
+                        g_assert_cmpstr(back, ==, files[i]);
+                        g_assert_cmpstr(folder, ==, wanted);
+                }
+}
+
+static void test_back_to_nothing(void)
+{
+        static const struct {
+                const char *template, *name, *offered;
+        } rows[] = {
+                { NAME_TEMPLATE_DEFAULT, "x/a.jpg.256.jpg", "x/a.jpg|" },
+                { NAME_TEMPLATE_DEFAULT, "a.256.b.jpg", "a.256|" },
+                { NAME_TEMPLATE_DEFAULT, "a.jpg", "" },
+                { NAME_TEMPLATE_DEFAULT, "a.256.txt", "" },
+                { "{folder}/{dir}/{file}.{preset}.{ext}", "other/a.256.jpg", "" },
+                { "{folder}/{dir}/{file}.{preset}.{ext}", "inbox/a.256.jpg", "a|" },
+                { "{folder}/{dir}/{file}.{preset}.{ext}", "a.256.jpg", "" },
+                { "{file}.{preset}.{ext}", "x/a.256.jpg", "" },
+                { "{file}.{folder}.{ext}", "a.other.jpg", "" },
+        };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+                g_autoptr(GString) offered = g_string_new(NULL);
+                g_autofree char *back = name_original(rows[i].template, "inbox", rows[i].name, never, offered);
+
+                g_assert_null(back);
+                g_assert_cmpstr(offered->str, ==, rows[i].offered);
+        }
+}
+
+static void test_of_folder(void)
+{
+        static const struct {
+                const char *template, *wanted;
+        } rows[] = { { NAME_TEMPLATE_DEFAULT, "x/y" },
+                     { "{preset}/{dir}/{file}", "256/x/y" },
+                     { "t/{folder}/{dir}/{preset}/{file}", "t/inbox/x/y" },
+                     { "{stem}/{dir}/{file}", NULL },
+                     { "{file}.{ext}", NULL } };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+                g_autofree char *folder = name_of_folder(rows[i].template, "inbox", "x/y", &jpeg_256, 255);
+
+                g_assert_cmpstr(folder, ==, rows[i].wanted);
+        }
+}
+
 static void test_too_long(void)
 {
         g_autofree char *stem = g_strnfill(250, 'x'), *file = g_strconcat("d/", stem, ".jpg", NULL);
@@ -161,6 +234,9 @@ int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/name/expand", test_expand);
+        g_test_add_func("/name/back", test_back);
+        g_test_add_func("/name/back-to-nothing", test_back_to_nothing);
+        g_test_add_func("/name/of-folder", test_of_folder);
         g_test_add_func("/name/too-long", test_too_long);
         g_test_add_func("/name/cut-is-utf8", test_cut_is_utf8);
         g_test_add_func("/name/may-be", test_may_be);
