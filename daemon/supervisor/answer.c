@@ -144,8 +144,7 @@ void answer_received(struct work *w, const struct wire_reply *reply, int slot)
                         refuse(w, job, reason, text ? text : reply->text, true);
                 return;
         }
-        if (still_the_same(w, job))
-                store(w, job);
+        store(w, job); /* whether it still is the same file is asked once, when that is over */
 }
 
 void answer_lost(struct work *w, uint64_t id, enum pool_loss loss, const char *how)

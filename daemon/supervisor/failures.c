@@ -22,6 +22,7 @@
 struct failures {
         int root_fd;
         bool apart;
+        bool any; /* the store may hold something; until then no look is needed to know that a file has no reason there */
         char basis[RECORD_HASH_BYTES];
         struct intake *intake;
         struct scan *scan; /* of folders that appear in the store, run to its end at once: it holds failures only */
@@ -137,7 +138,7 @@ static char *read_reason(const struct failures *f, const char *name, int64_t *re
 
 enum reason failures_find(struct failures *f, const char *file, const struct source *source, int64_t *ret_since)
 {
-        for (unsigned n = 1; n < NUMBERS_MAX; n++) {
+        for (unsigned n = 1; f->any && n < NUMBERS_MAX; n++) {
                 g_autofree char *name = reason_name(file, n), *text = read_reason(f, name, ret_since);
                 enum reason reason = text ? failures_parse(text, source, f->basis) : REASON_NONE;
 
@@ -200,6 +201,7 @@ int failures_note(struct failures *f, const char *file, const struct source *sou
 {
         g_autofree char *content = failures_format(source, reason, text, f->basis, f->apart);
 
+        f->any = true;
         for (unsigned n = 1; n < NUMBERS_MAX; n++) {
                 g_autofree char *name = NULL;
 
@@ -213,9 +215,9 @@ int failures_note(struct failures *f, const char *file, const struct source *sou
 
 void failures_clear(struct failures *f, const char *file)
 {
-        g_autofree char *name = reason_name(file, 1);
+        g_autofree char *name = f->any ? reason_name(file, 1) : NULL;
         const char *base;
-        _cleanup_(fd_closep) int parent = path_open_parent(f->root_fd, name, false, &base);
+        _cleanup_(fd_closep) int parent = name ? path_open_parent(f->root_fd, name, false, &base) : -1;
 
         if (parent >= 0 && !original_beside(f, file, 1))
                 (void)unlinkat(parent, base, 0);
@@ -239,6 +241,7 @@ static void on_news(const char *name, enum intake_news news, void *userdata)
         struct failures *f = (struct failures *)userdata;
         g_autofree char *file = NULL;
 
+        f->any = true;
         if (news != NEWS_GONE || !g_str_has_suffix(name, SUFFIX) || path_base(name)[0] == '.' || exists(f, name))
                 return;
         file = g_strndup(name, strlen(name) - strlen(SUFFIX));
@@ -279,9 +282,10 @@ static const struct intake_hooks intake_hooks = { on_news, on_directory, NULL, o
 
 static bool on_enter(const char *directory, int fd, void *userdata)
 {
-        const struct failures *f = (const struct failures *)userdata;
+        struct failures *f = (struct failures *)userdata;
 
-        (void)intake_watch(f->intake, directory, fd); /* without a watch, a reload or restart finds what was removed */
+        if (intake_watch(f->intake, directory, fd) < 0) /* a reload or restart finds what was removed */
+                f->any = true;
         return true;
 }
 
@@ -293,6 +297,7 @@ static bool on_found(const char *file, int fd, const char *base, unsigned char t
         struct source source;
         int64_t since;
 
+        f->any = true;
         if (type != DT_REG || !f->apart || base[0] == '.' || g_str_has_suffix(base, SUFFIX) || !look(fd, base, &source))
                 return base[0] != '.';
         reason = reason_name(file, 1);

@@ -59,13 +59,16 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 /* What @slot is doing has to be over at @usec from now.  Without a timer (out of memory) it just is not bounded. */
 static void arm_deadline(struct slot *slot, uint64_t usec)
 {
-        slot->deadline = sd_event_source_disable_unref(slot->deadline);
-        (void)sd_event_add_time_relative(slot->event, &slot->deadline, CLOCK_MONOTONIC, usec, 0, on_deadline, slot);
+        if (!slot->deadline)
+                (void)sd_event_add_time_relative(slot->event, &slot->deadline, CLOCK_MONOTONIC, usec, 0, on_deadline, slot);
+        else if (sd_event_source_set_time_relative(slot->deadline, usec) >= 0)
+                (void)sd_event_source_set_enabled(slot->deadline, SD_EVENT_ONESHOT);
 }
 
 static void disarm_deadline(struct slot *slot)
 {
-        slot->deadline = sd_event_source_disable_unref(slot->deadline);
+        if (slot->deadline)
+                (void)sd_event_source_set_enabled(slot->deadline, SD_EVENT_OFF);
 }
 
 /* ---- messages */
@@ -99,10 +102,10 @@ static void on_reply(struct slot *slot, const struct wire_reply *reply)
         slot->hooks->reply(slot, reply);
 }
 
-/* Read what the worker has sent.  Returns false at the end of the conversation. */
-static bool read_messages(struct slot *slot)
+/* Read what the worker has sent: one message, or @all.  Returns false at the end of the conversation. */
+static bool read_messages(struct slot *slot, bool all)
 {
-        for (;;) {
+        do {
                 static union wire_message message;
                 int fds[WIRE_OUTPUTS_MAX + 1];
                 unsigned n_fds;
@@ -128,14 +131,15 @@ static bool read_messages(struct slot *slot)
                         end_process(slot, "it sent a message that only we send");
                 if (slot->ended)
                         return false;
-        }
+        } while (all);
+        return true;
 }
 
 static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
         struct slot *slot = (struct slot *)userdata;
 
-        if (!read_messages(slot)) { /* its exit is about to tell why; if none comes, it is of no use without a conversation */
+        if (!read_messages(slot, false)) { /* its exit is about to tell why; if none comes, it is of no use without a conversation */
                 slot->io = sd_event_source_disable_unref(slot->io);
                 slot->hung_up = true;
                 arm_deadline(slot, LINGER_USEC);
@@ -249,7 +253,7 @@ static int on_exit_of_child(sd_event_source *source, const siginfo_t *si, void *
         bool retired = slot->ended && !slot->ended_why, busy, started;
 
         if (!slot->ended && !slot->timed_out)
-                (void)read_messages(slot); /* an answer sent before the end counts */
+                (void)read_messages(slot, true); /* an answer sent before the end counts */
         how = slot->ended_why ? g_strdup(slot->ended_why) : process_describe_end(si);
         busy = slot->state == SLOT_BUSY;
         started = slot->state != SLOT_STARTING || retired;
@@ -260,7 +264,7 @@ static int on_exit_of_child(sd_event_source *source, const siginfo_t *si, void *
                 tell_loss(slot, si, how);
 
         slot->io = sd_event_source_disable_unref(slot->io);
-        disarm_deadline(slot);
+        slot->deadline = sd_event_source_disable_unref(slot->deadline);
         slot->child = sd_event_source_disable_unref(slot->child);
         slot->fd = fd_close(slot->fd);
         slot->pid = 0;
@@ -272,7 +276,7 @@ static int on_exit_of_child(sd_event_source *source, const siginfo_t *si, void *
 void slot_clear(struct slot *slot)
 {
         slot->io = sd_event_source_disable_unref(slot->io);
-        disarm_deadline(slot);
+        slot->deadline = sd_event_source_disable_unref(slot->deadline);
         slot_cancel_respawn(slot);
         slot->child = sd_event_source_disable_unref(slot->child); /* owns the process: kills and reaps it */
         slot->fd = fd_close(slot->fd);

@@ -8,7 +8,6 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <stdio.h>
 #include <sys/vfs.h>
 
 #ifndef XFS_SUPER_MAGIC
@@ -68,25 +67,23 @@ static int look_at_ends(int fd, struct source *s)
 
 int source_open(int root_fd, const char *file, bool leases, struct source *ret, int *ret_fd)
 {
-        _cleanup_(fd_closep) int path_fd = path_openat(root_fd, file, O_PATH | O_NOFOLLOW, 0), fd = -1;
-        char path[sizeof "/proc/self/fd/" + 10];
+        _cleanup_(fd_closep) int fd = -1;
         struct source s = { 0 };
         struct stat st;
         int r;
 
-        if (path_fd < 0)
-                return path_fd;
-        if (fstat(path_fd, &st) < 0)
+        if (fstatat(root_fd, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return neg_errno();
         if (!S_ISREG(st.st_mode))
                 return S_ISLNK(st.st_mode) ? -ELOOP : -EINVAL;
-        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", path_fd);
-        fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        fd = path_openat(root_fd, file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW, 0);
         if (fd < 0)
-                return neg_errno();
+                return fd;
         s.writers = ask_writers(fd, leases);
         if (fstat(fd, &st) < 0) /* after the lease: what it says is no older than "nobody writes" */
                 return neg_errno();
+        if (!S_ISREG(st.st_mode)) /* replaced since the first look */
+                return -EINVAL;
         s.size = (uint64_t)st.st_size;
         s.inode = st.st_ino;
         s.mtime_nsec = source_mtime_nsec(&st);
@@ -102,12 +99,12 @@ int source_open(int root_fd, const char *file, bool leases, struct source *ret, 
 
 int source_unchanged(int root_fd, const char *file, int fd, const struct source *source)
 {
-        _cleanup_(fd_closep) int path_fd = path_openat(root_fd, file, O_PATH | O_NOFOLLOW, 0);
         struct stat now, open_now;
 
-        if (path_fd < 0)
-                return path_fd == -ENOENT || path_fd == -ENOTDIR ? -ENOENT : 0;
-        if (fstat(path_fd, &now) < 0 || fstat(fd, &open_now) < 0)
+        /* Which way the name leads there does not matter: what is compared is the file that was opened. */
+        if (fstatat(root_fd, file, &now, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT || errno == ENOTDIR ? -ENOENT : 0;
+        if (fstat(fd, &open_now) < 0)
                 return 0;
         return now.st_ino == open_now.st_ino && now.st_dev == open_now.st_dev && now.st_ino == source->inode &&
                (uint64_t)now.st_size == source->size && source_mtime_nsec(&now) == source->mtime_nsec;

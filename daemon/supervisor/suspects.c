@@ -21,8 +21,10 @@ struct entry {
 };
 
 struct suspects {
-        int root_fd;          /* of the outbox, borrowed */
-        char *name;           /* of the file */
+        int root_fd; /* of the outbox, borrowed */
+        char *name;  /* of the file */
+        int fd;      /* open for writing while anything is in flight, else -1 */
+        unsigned in_flight;
         GHashTable *suspects; /* char * → deaths */
 };
 
@@ -60,6 +62,7 @@ struct suspects *suspects_open(struct outbox *outbox, const char *label)
 
         record_hash(label, hash);
         s->root_fd = outbox_root_fd(outbox);
+        s->fd = -1;
         s->name = g_strconcat(".thumbnaild/inflight-", hash, NULL);
         s->suspects = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         (void)path_make_folders(s->root_fd, ".thumbnaild", 0750, NULL);
@@ -73,23 +76,18 @@ void suspects_close(struct suspects *s)
 {
         if (!s)
                 return;
+        (void)fd_close(s->fd);
         (void)unlinkat(s->root_fd, s->name, 0);
         g_hash_table_unref(s->suspects);
         g_free(s->name);
         g_free(s);
 }
 
-/* Write the first @size bytes of @e as the entry of @slot.  Opened each time, since a file that is held open for writing keeps an
- * administrator from remounting its file system; what cannot be written is not noted. */
+/* Write the first @size bytes of @e as the entry of @slot; what cannot be written is not noted. */
 static void write_entry(const struct suspects *s, int slot, const struct entry *e, size_t size)
 {
-        _cleanup_(fd_closep) int fd = -1;
-
-        if (slot < 0 || (unsigned)slot >= SLOTS)
-                return;
-        fd = path_openat(s->root_fd, s->name, O_WRONLY | O_CREAT | O_NOFOLLOW, 0600);
-        if (fd >= 0)
-                (void)!pwrite(fd, e, size, place((unsigned)slot));
+        if (s->fd >= 0 && slot >= 0 && (unsigned)slot < SLOTS)
+                (void)!pwrite(s->fd, e, size, place((unsigned)slot));
 }
 
 void suspects_begin(struct suspects *s, int slot, const char *file)
@@ -98,6 +96,8 @@ void suspects_begin(struct suspects *s, int slot, const char *file)
         size_t length = MIN(strlen(file), sizeof e.file - 1);
 
         memcpy(e.file, file, length);
+        if (s->in_flight++ == 0)
+                s->fd = path_openat(s->root_fd, s->name, O_WRONLY | O_CREAT | O_NOFOLLOW, 0600);
         write_entry(s, slot, &e, offsetof(struct entry, file) + length + 1);
 }
 
@@ -106,6 +106,8 @@ void suspects_end(struct suspects *s, int slot)
         static const struct entry none;
 
         write_entry(s, slot, &none, offsetof(struct entry, file));
+        if (--s->in_flight == 0) /* held open, it would keep an administrator from remounting an idle outbox read-only */
+                s->fd = fd_close(s->fd);
 }
 
 bool suspects_has(const struct suspects *s, const char *file, unsigned *ret_deaths)
