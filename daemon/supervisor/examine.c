@@ -140,7 +140,12 @@ static bool recall(struct work *w, struct job *job)
                 return false;
         }
         job->input_fd = fd_close(job->input_fd);
-        queue_ready(w->queue, job, LANE_SUSPECT);
+        if (deaths == 0) {
+                queue_ready(w->queue, job, LANE_SUSPECT);
+        } else { /* before the others, or two that kill would break each other's row for ever */
+                job->lane = LANE_SUSPECT;
+                queue_untake(w->queue, job);
+        }
         return false;
 }
 

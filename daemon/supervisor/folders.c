@@ -103,6 +103,18 @@ static int open_folder(struct folders *s, struct folder *f, uint64_t lock_wait_u
         return 0;
 }
 
+/* What was in flight when the last supervisor died was only alone if no other folder had anything in flight. */
+static void judge_suspects(const struct folders *s)
+{
+        unsigned in_flight = 0;
+
+        for (guint i = 0; i < s->all->len; i++)
+                in_flight += nth(s->all, i)->usable ? suspects_in_flight(nth(s->all, i)->suspects) : 0;
+        for (guint i = 0; i < s->all->len; i++)
+                if (nth(s->all, i)->usable && suspects_in_flight(nth(s->all, i)->suspects) > 0)
+                        suspects_judge(nth(s->all, i)->suspects, in_flight == 1);
+}
+
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct folders *s = (struct folders *)userdata;
@@ -110,6 +122,7 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
         for (guint i = 0; i < s->all->len; i++)
                 if (!nth(s->all, i)->usable)
                         (void)open_folder(s, nth(s->all, i), 0); /* arms this timer again when it fails */
+        judge_suspects(s);
         return 0;
 }
 
@@ -202,6 +215,7 @@ void folders_apply(struct folders *s, const struct config *config, uint64_t lock
                 else
                         (void)open_folder(s, f, lock_wait_usec);
         }
+        judge_suspects(s);
 }
 
 unsigned folders_usable(const struct folders *s)

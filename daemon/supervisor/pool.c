@@ -233,9 +233,11 @@ static struct slot *find_idle(const struct pool *p)
         return NULL;
 }
 
-bool pool_has_idle(const struct pool *p)
+int pool_idle_slot(const struct pool *p)
 {
-        return find_idle(p) != NULL;
+        const struct slot *slot = find_idle(p);
+
+        return slot ? slot->number : -1;
 }
 
 bool pool_owns(const struct pool *p, int pid)

@@ -42,7 +42,9 @@ void pool_resize(struct pool *pool, unsigned n);
 unsigned pool_size(const struct pool *pool);
 unsigned pool_busy(const struct pool *pool);
 unsigned pool_ready(const struct pool *pool); /* introduced, busy or not */
-bool pool_has_idle(const struct pool *pool);
+
+/* The slot of the idle worker that is given the next job, -1 if none is idle. */
+int pool_idle_slot(const struct pool *pool);
 
 /* Hand @request and its descriptors (borrowed) to an idle worker, bounded by @deadline_usec from now and by the address space that the
  * request's grant allows.  @file is for messages.  Returns the slot, or a negative errno when it could not be handed over. */

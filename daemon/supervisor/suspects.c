@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A small file with an entry for each worker's slot. */
+/* A small file: an entry for each worker's slot, and behind them the suspects, whose turn may not have come when we die again. */
 
 #include "suspects.h"
 
@@ -12,46 +12,95 @@
 #include <stddef.h>
 #include <string.h>
 
-#define SLOTS     64U
-#define IN_FLIGHT 0x31746874U /* "tht1": another layout is another number */
+#define SLOTS       64U
+#define WAITING_MAX 256U
+#define ENTRY       0x32746874U /* "tht2": another layout is another number */
 
 struct entry {
         uint32_t used, deaths;
         char file[PATH_MAX];
 };
 
-struct suspects {
-        int root_fd; /* of the outbox, borrowed */
-        char *name;  /* of the file */
-        int fd;      /* open for writing while anything is in flight, else -1 */
-        unsigned in_flight;
-        GHashTable *suspects; /* char * → deaths */
+struct suspect {
+        uint32_t deaths; /* alone, in a row */
+        bool was_in_flight;
+        unsigned place; /* of its entry */
 };
 
-static off_t place(unsigned slot)
+struct suspects {
+        int root_fd;            /* of the outbox, borrowed */
+        char *name;             /* of the file */
+        int fd;                 /* open for writing while anything is in flight, else -1 */
+        unsigned in_flight;     /* now */
+        GHashTable *all;        /* char * → struct suspect */
+        unsigned was_in_flight; /* at the last death, until they are judged */
+};
+
+static int open_to_write(const struct suspects *s)
 {
-        return (off_t)(slot * sizeof(struct entry));
+        return path_openat(s->root_fd, s->name, O_WRONLY | O_CREAT | O_NOFOLLOW, 0600);
+}
+
+/* Write the first @size bytes of @e at @place; what cannot be written is not noted. */
+static void write_entry(const struct suspects *s, unsigned place, const struct entry *e, size_t size)
+{
+        _cleanup_(fd_closep) int opened = s->fd >= 0 ? -1 : open_to_write(s);
+        int fd = s->fd >= 0 ? s->fd : opened;
+
+        if (fd >= 0)
+                (void)!pwrite(fd, e, size, (off_t)(place * sizeof *e));
+}
+
+static void note(const struct suspects *s, unsigned place, const char *file, uint32_t deaths)
+{
+        struct entry e = { .used = ENTRY, .deaths = deaths };
+        size_t length = MIN(strlen(file), sizeof e.file - 1);
+
+        memcpy(e.file, file, length);
+        write_entry(s, place, &e, offsetof(struct entry, file) + length + 1);
+}
+
+static void erase(const struct suspects *s, unsigned place)
+{
+        static const struct entry none;
+
+        write_entry(s, place, &none, offsetof(struct entry, file));
+}
+
+static const struct suspect *find(const struct suspects *s, const char *file)
+{
+        return (const struct suspect *)g_hash_table_lookup(s->all, file);
+}
+
+/* @e is of the last supervisor.  For one that was not in flight when it died, the row of deaths is broken. */
+static void add(struct suspects *s, const struct entry *e, bool was_in_flight)
+{
+        struct suspect *suspect;
+
+        if (find(s, e->file) || g_hash_table_size(s->all) >= WAITING_MAX)
+                return;
+        suspect = g_new0(struct suspect, 1);
+        suspect->was_in_flight = was_in_flight;
+        suspect->deaths = was_in_flight ? e->deaths + 1 : 0;
+        suspect->place = SLOTS + g_hash_table_size(s->all);
+        (void)g_hash_table_insert(s->all, g_strdup(e->file), suspect);
+        s->was_in_flight += was_in_flight;
 }
 
 static void take_over(struct suspects *s, int fd)
 {
-        g_autoptr(GPtrArray) in_flight = g_ptr_array_new_with_free_func(g_free);
+        g_autofree struct entry *e = g_new0(struct entry, 1);
+        GHashTableIter iter;
+        gpointer file, value;
 
-        for (unsigned i = 0; i < SLOTS; i++) {
-                struct entry *e = g_new0(struct entry, 1);
-
-                if (pread(fd, e, sizeof *e, place(i)) >= (ssize_t)offsetof(struct entry, file) && e->used == IN_FLIGHT &&
+        for (unsigned i = 0; i < SLOTS + WAITING_MAX; i++)
+                if (pread(fd, e, sizeof *e, (off_t)(i * sizeof *e)) > (ssize_t)offsetof(struct entry, file) && e->used == ENTRY &&
                     memchr(e->file, '\0', sizeof e->file))
-                        g_ptr_array_add(in_flight, e);
-                else
-                        g_free(e);
-        }
-        for (guint i = 0; i < in_flight->len; i++) {
-                const struct entry *e = (const struct entry *)in_flight->pdata[i];
-
-                (void)g_hash_table_insert(s->suspects, g_strdup(e->file), GUINT_TO_POINTER(in_flight->len == 1 ? e->deaths + 1 : 0));
-        }
+                        add(s, e, i < SLOTS);
         (void)!ftruncate(fd, 0);
+        g_hash_table_iter_init(&iter, s->all);
+        while (g_hash_table_iter_next(&iter, &file, &value))
+                note(s, ((const struct suspect *)value)->place, (const char *)file, 0);
 }
 
 struct suspects *suspects_open(struct outbox *outbox, const char *label)
@@ -64,7 +113,7 @@ struct suspects *suspects_open(struct outbox *outbox, const char *label)
         s->root_fd = outbox_root_fd(outbox);
         s->fd = -1;
         s->name = g_strconcat(".thumbnaild/inflight-", hash, NULL);
-        s->suspects = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        s->all = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
         (void)path_make_folders(s->root_fd, ".thumbnaild", 0750, NULL);
         fd = path_openat(s->root_fd, s->name, O_RDWR | O_NOFOLLOW, 0);
         if (fd >= 0)
@@ -78,49 +127,65 @@ void suspects_close(struct suspects *s)
                 return;
         (void)fd_close(s->fd);
         (void)unlinkat(s->root_fd, s->name, 0);
-        g_hash_table_unref(s->suspects);
+        g_hash_table_unref(s->all);
         g_free(s->name);
         g_free(s);
 }
 
-/* Write the first @size bytes of @e as the entry of @slot; what cannot be written is not noted. */
-static void write_entry(const struct suspects *s, int slot, const struct entry *e, size_t size)
+unsigned suspects_in_flight(const struct suspects *s)
 {
-        if (s->fd >= 0 && slot >= 0 && (unsigned)slot < SLOTS)
-                (void)!pwrite(s->fd, e, size, place((unsigned)slot));
+        return s->was_in_flight;
+}
+
+void suspects_judge(struct suspects *s, bool alone)
+{
+        GHashTableIter iter;
+        gpointer value;
+
+        s->was_in_flight = 0;
+        g_hash_table_iter_init(&iter, s->all);
+        while (!alone && g_hash_table_iter_next(&iter, NULL, &value)) {
+                struct suspect *suspect = (struct suspect *)value;
+
+                if (suspect->was_in_flight)
+                        suspect->deaths = 0;
+                suspect->was_in_flight = false;
+        }
 }
 
 void suspects_begin(struct suspects *s, int slot, const char *file)
 {
-        struct entry e = { .used = IN_FLIGHT, .deaths = GPOINTER_TO_UINT(g_hash_table_lookup(s->suspects, file)) };
-        size_t length = MIN(strlen(file), sizeof e.file - 1);
+        const struct suspect *suspect = find(s, file);
 
-        memcpy(e.file, file, length);
         if (s->in_flight++ == 0)
-                s->fd = path_openat(s->root_fd, s->name, O_WRONLY | O_CREAT | O_NOFOLLOW, 0600);
-        write_entry(s, slot, &e, offsetof(struct entry, file) + length + 1);
+                s->fd = open_to_write(s);
+        if ((unsigned)slot < SLOTS)
+                note(s, (unsigned)slot, file, suspect ? suspect->deaths : 0);
 }
 
 void suspects_end(struct suspects *s, int slot)
 {
-        static const struct entry none;
-
-        write_entry(s, slot, &none, offsetof(struct entry, file));
+        if ((unsigned)slot < SLOTS)
+                erase(s, (unsigned)slot);
         if (--s->in_flight == 0) /* held open, it would keep an administrator from remounting an idle outbox read-only */
                 s->fd = fd_close(s->fd);
 }
 
 bool suspects_has(const struct suspects *s, const char *file, unsigned *ret_deaths)
 {
-        gpointer deaths = NULL;
+        const struct suspect *suspect = find(s, file);
 
-        if (!g_hash_table_lookup_extended(s->suspects, file, NULL, &deaths))
-                return false;
-        *ret_deaths = GPOINTER_TO_UINT(deaths);
-        return true;
+        if (suspect)
+                *ret_deaths = suspect->deaths;
+        return suspect;
 }
 
 void suspects_clear(struct suspects *s, const char *file)
 {
-        (void)g_hash_table_remove(s->suspects, file);
+        const struct suspect *suspect = find(s, file);
+
+        if (!suspect)
+                return;
+        erase(s, suspect->place);
+        (void)g_hash_table_remove(s->all, file);
 }

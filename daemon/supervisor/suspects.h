@@ -14,18 +14,24 @@
 
 struct suspects;
 
-/* Take over what the last supervisor of this folder left, and begin anew.  @label tells folders of a shared outbox apart.  Never
- * fails: without a file nothing is noted. */
+/* Take over what the last supervisor of this folder left: what was in flight at its death, and the suspects that still waited for their
+ * turn.  @label tells folders of a shared outbox apart.  Never fails: without a file nothing is noted. */
 struct suspects *suspects_open(struct outbox *outbox, const char *label);
 
 /* Nothing is in flight any more, whatever was noted; frees. */
 void suspects_close(struct suspects *suspects);
 
+/* How many of this folder were in flight at the last death, 0 once they were judged. */
+unsigned suspects_in_flight(const struct suspects *suspects);
+
+/* Say of these whether that was a single one in all folders: only then the death counts against it. */
+void suspects_judge(struct suspects *suspects, bool alone);
+
 /* @file is handed to the worker in @slot; that worker is done with it. */
 void suspects_begin(struct suspects *suspects, int slot, const char *file);
 void suspects_end(struct suspects *suspects, int slot);
 
-/* Whether @file was in flight when the last supervisor died, and *@ret_deaths times alone. */
+/* Whether @file was in flight when a supervisor died and was not made since, and how often alone, at the last deaths in a row. */
 bool suspects_has(const struct suspects *suspects, const char *file, unsigned *ret_deaths);
 
 /* @file has come to an end, or is another version now. */

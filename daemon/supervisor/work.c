@@ -195,15 +195,16 @@ static void submit(struct work *w, struct job *job)
                 request.outputs[i] = job->outputs[i].spec;
                 fds[i + 1] = job->outputs[i].fd;
         }
-        slot = pool_submit(w->pool, &request, fds, job->n_outputs + 1, (uint64_t)w->config->limits.seconds * 1000000);
-        if (slot < 0) { /* that worker is ended; the next one gets it */
+        slot = pool_idle_slot(w->pool);
+        suspects_begin(job->folder->suspects, slot, job->file); /* first: it may kill us before we come back from handing it over */
+        if (pool_submit(w->pool, &request, fds, job->n_outputs + 1, (uint64_t)w->config->limits.seconds * 1000000) < 0) {
+                suspects_end(job->folder->suspects, slot); /* that worker is ended; the next one gets it */
                 outcome_drop_work(job);
                 queue_untake(w->queue, job);
                 return;
         }
         job->slot = slot;
         w->exclusive = job->lane >= LANE_ALONE;
-        suspects_begin(job->folder->suspects, slot, job->file);
         job_step(job, JOB_START);
 }
 
@@ -225,7 +226,7 @@ static void advance(struct work *w, struct job *job)
 bool work_can_go_on(const struct work *w)
 {
         return !w->draining && !w->exclusive && w->storing + pool_size(w->pool) < WIRE_UNSETTLED_MAX && w->taking < TAKING_MAX &&
-               pool_has_idle(w->pool);
+               pool_idle_slot(w->pool) >= 0;
 }
 
 void work_schedule(struct work *w)

@@ -138,9 +138,12 @@ def test_the_real_worker_takes_over_from_actors(folders):
     show = Show(folders)
     show.drop(*[f"junk-{n}.jpg" for n in range(5)], *[f"exit-{n}.jpg" for n in range(5)])
     show.daemon.wait_event("failed", count=10)
+    show.assert_tidy()  # or an actor that is only starting now would be overlooked, and get the file
+    actors, started = show.daemon.workers(), len(show.daemon.events("worker-started"))
     show.stage.use_the_real_worker()
-    for pid in show.daemon.workers():
+    for pid in actors:
         os.kill(pid, signal.SIGKILL)
+    show.daemon.wait_event("worker-started", count=started + len(actors))
     show.drop("real.jpg")
     show.daemon.wait_event("made", "real.jpg")
     pictures.assert_corners(pictures.open_checked(folders.thumbnail("real.jpg"), "JPEG"), tolerance=40)
