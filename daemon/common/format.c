@@ -328,6 +328,14 @@ static bool ends_with(const uint8_t *tail, size_t size, const char *end, size_t 
         }
 }
 
+static bool is_empty(const uint8_t *tail, size_t size)
+{
+        for (size_t i = 0; i < size; i++)
+                if (tail[i] != 0)
+                        return false;
+        return true;
+}
+
 #define ENDS_WITH(tail, size, literal) (ends_with(tail, size, literal, sizeof(literal) - 1) ? FORMAT_END_COMPLETE : FORMAT_END_MISSING)
 
 enum format_end format_end(enum format format, uint64_t file_bytes, const void *head, size_t head_size, const void *tail,
@@ -345,8 +353,9 @@ enum format_end format_end(enum format format, uint64_t file_bytes, const void *
                 return ENDS_WITH(t, tail_size, ";");
         case FORMAT_QOI:
                 return ENDS_WITH(t, tail_size, "\0\0\0\0\0\0\0\1");
-        case FORMAT_WEBP:
-                return file_bytes >= (uint64_t)number(&h, 4, 4, false) + 8 ? FORMAT_END_COMPLETE : FORMAT_END_MISSING;
+        case FORMAT_WEBP: /* a length says nothing of a file that was made so long before it is filled */
+                return file_bytes >= (uint64_t)number(&h, 4, 4, false) + 8 && !is_empty(t, tail_size) ? FORMAT_END_COMPLETE
+                                                                                                      : FORMAT_END_MISSING;
         case FORMAT_PDF: /* anything may follow, and does: its presence says something, its absence nothing */
                 return ENDS_WITH(t, tail_size, "%%EOF") == FORMAT_END_COMPLETE ? FORMAT_END_COMPLETE : FORMAT_END_UNKNOWN;
         case FORMAT_SVG:

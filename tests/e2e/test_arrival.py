@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""However files arrive: moved, copied, linked, in trees, slowly, over each other.  What is made is what they are in the end."""
+"""What becomes of files that are still written, replaced, renamed or removed, and of names that are none of our business.  The ways in
+which whole files arrive are in test_delivery.py."""
 
 import os
-import shutil
-import subprocess
 
 import pictures
 import pytest
@@ -29,45 +28,6 @@ def relative(one, path):
     return os.fsencode(path.relative_to(one.folders.inbox))
 
 
-def tree(root, folders=6, files=4):
-    """Pictures at several depths; returns their paths below `root`."""
-    made = []
-    for i in range(folders):
-        folder = root / f"a{i}" / "b" / "c"
-        folder.mkdir(parents=True)
-        for j in range(files):
-            for at in (folder, folder.parent.parent):
-                (at / f"{j}.jpg").write_bytes(pictures.encoded(**SMALL))
-                made.append((at / f"{j}.jpg").relative_to(root))
-    return made
-
-
-def assert_all_made(one, root, names):
-    one.wait_made(*[relative(one, root / name) for name in names])
-    for name in names:
-        assert os.path.exists(one.folders.thumbnail(relative(one, root / name))), name
-
-
-@pytest.mark.parametrize("how", ["mv", "cp -r", "cp -al", "rsync -a", "tar", "written"])
-def test_trees(one, request, how):
-    """A watch that is set when a folder's creation is seen misses what is in it already."""
-    root = fresh(one, request) / "tree"
-    staged = one.folders.staging / request.node.name
-    names = tree(root if how == "written" else staged)
-    if how == "mv":
-        os.rename(staged, root)
-    elif how == "tar":
-        root.mkdir()
-        with subprocess.Popen(["tar", "-C", staged, "-c", "."], stdout=subprocess.PIPE) as packed:
-            subprocess.run(["tar", "-C", root, "-x"], stdin=packed.stdout, check=True)
-        assert packed.returncode == 0
-    elif how == "rsync -a":
-        subprocess.run(["rsync", "-a", f"{staged}/", root], check=True)
-    elif how != "written":
-        subprocess.run([*how.split(), staged, root], check=True)
-    assert_all_made(one, root, names)
-
-
 def test_the_tree_is_mirrored(one, request):
     folder = fresh(one, request)
     (folder / "x" / "y").mkdir(parents=True)
@@ -86,37 +46,6 @@ def test_a_folder_that_moves_is_followed(one, request):
     (folder / "new" / "b.jpg").write_bytes(pictures.encoded(**SMALL))
     one.wait_made(relative(one, folder / "new" / "b.jpg"))
     assert not one.events("made", relative(one, folder / "old" / "b.jpg"))
-
-
-def hard_link(source, target):
-    os.link(source, target)
-
-
-def unnamed_then_linked(source, target):
-    fd = os.open(target.parent, os.O_TMPFILE | os.O_RDWR, 0o644)
-    with os.fdopen(fd, "wb") as file:
-        file.write(source.read_bytes())
-        file.flush()
-        os.link(f"/proc/self/fd/{fd}", target, src_dir_fd=fd)  # naming any folder makes Python call linkat(2), which follows
-
-
-def temporary_then_renamed(source, target):
-    part = target.with_name(f".{target.name}.Xa3fQ1")
-    shutil.copyfile(source, part)
-    os.rename(part, target)
-
-
-def copied_with_time(source, target):
-    shutil.copy2(source, target)
-
-
-@pytest.mark.parametrize("arrive", [shutil.copyfile, copied_with_time, os.rename, hard_link, unnamed_then_linked, temporary_then_renamed])
-def test_single_files(one, request, arrive):
-    folder = fresh(one, request)
-    source = one.folders.staging / request.node.name
-    source.write_bytes(pictures.encoded(**SMALL))
-    arrive(source, folder / "a.jpg")
-    one.wait_made(relative(one, folder / "a.jpg"))
 
 
 def test_a_file_being_written_is_waited_for(one, request):

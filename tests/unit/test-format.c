@@ -115,9 +115,10 @@ static void test_ends(void)
         g_assert_cmpint(END(FORMAT_PNG, 100, "", "IEND\xae\x42\x60"), ==, FORMAT_END_MISSING);
         g_assert_cmpint(END(FORMAT_GIF, 100, "", "\0;"), ==, FORMAT_END_COMPLETE);
         g_assert_cmpint(END(FORMAT_GIF, 100, "", "\0\0"), ==, FORMAT_END_MISSING);
-        g_assert_cmpint(END(FORMAT_WEBP, 20, "RIFF\x0c\0\0\0WEBP", ""), ==, FORMAT_END_COMPLETE);
-        g_assert_cmpint(END(FORMAT_WEBP, 19, "RIFF\x0c\0\0\0WEBP", ""), ==, FORMAT_END_MISSING);
-        g_assert_cmpint(END(FORMAT_WEBP, 100, "RIFF\xff\xff\xff\xffWEBP", ""), ==, FORMAT_END_MISSING); /* no overflow */
+        g_assert_cmpint(END(FORMAT_WEBP, 20, "RIFF\x0c\0\0\0WEBP", "\1\0"), ==, FORMAT_END_COMPLETE);
+        g_assert_cmpint(END(FORMAT_WEBP, 19, "RIFF\x0c\0\0\0WEBP", "\1\0"), ==, FORMAT_END_MISSING);
+        g_assert_cmpint(END(FORMAT_WEBP, 20, "RIFF\x0c\0\0\0WEBP", "\0\0"), ==, FORMAT_END_MISSING);        /* not filled yet */
+        g_assert_cmpint(END(FORMAT_WEBP, 100, "RIFF\xff\xff\xff\xffWEBP", "\1\0"), ==, FORMAT_END_MISSING); /* no overflow */
         g_assert_cmpint(END(FORMAT_PDF, 100, "", "%%EOF\n"), ==, FORMAT_END_COMPLETE);
         g_assert_cmpint(END(FORMAT_PDF, 100, "", "junk"), ==, FORMAT_END_UNKNOWN);
         g_assert_cmpint(END(FORMAT_TIFF, 100, "", ""), ==, FORMAT_END_UNKNOWN);
