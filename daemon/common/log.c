@@ -42,6 +42,7 @@ static struct {
         GQueue waiting; /* GBytes, oldest first */
         size_t waiting_bytes;
         uint64_t dropped, dropped_ever;
+        uint64_t counts[_EV_MAX];
         struct flood *flood;
         void (*before)(void *);
         void (*after)(void *);
@@ -160,6 +161,12 @@ static void drop(void)
 uint64_t log_dropped(void)
 {
         return backend.dropped_ever;
+}
+
+uint64_t log_count(enum log_event_id event)
+{
+        assert(event < _EV_MAX);
+        return backend.counts[event];
 }
 
 /* Returns 1 when sent (or beyond sending), 0 when it has to wait. */
@@ -392,6 +399,7 @@ void log_event_fields(enum log_event_id event, const struct log_field *fields, s
         va_list ap;
 
         assert(event < _EV_MAX);
+        backend.counts[event]++;
         va_start(ap, format);
         raw = g_strdup_vprintf(format, ap);
         va_end(ap);

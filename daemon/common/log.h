@@ -59,8 +59,9 @@ void log_tick(void);
 /* Tell it now, since an end is near. */
 void log_settle(void);
 
-/* How many lines were dropped so far. */
+/* How many lines were dropped so far; how often this process had @event to tell, with a line of its own or not. */
 uint64_t log_dropped(void);
+uint64_t log_count(enum log_event_id event);
 
 /* Whether the journal went away for good since log_open(): a connected datagram socket does not come back by itself. */
 bool log_lost(void);

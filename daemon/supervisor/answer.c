@@ -168,6 +168,7 @@ void answer_lost(struct work *w, uint64_t id, enum pool_loss loss, const char *h
         }
         if (loss == LOSS_OUTSIDE && job->losses++ > 0) /* once is an accident; a memory killer comes again */
                 delay = job_retry_delay_usec(job->losses - 2, g_random_int());
+        status_retried(&w->status, reason);
         log_event(EV_RETRY,
                   FIELDS(F_STR(FILE, job->file), F_STR(INBOX, job->folder->config->inbox), F_STR(REASON, reason_token(reason)),
                          F_NUM(ATTEMPT, job->attempt + 1)),
@@ -182,6 +183,7 @@ static void on_durable(void *ticket, int error, void *userdata)
         struct work *w = (struct work *)userdata;
         struct job *job = (struct job *)ticket;
         g_autofree char *text = NULL;
+        uint64_t now;
 
         w->storing--;
         if (job->abandoned) {
@@ -207,8 +209,9 @@ static void on_durable(void *ticket, int error, void *userdata)
                 }
         }
         settle(w, job, true);
-        w->status.made++;
-        status_ended(&w->status, work_now_usec(w));
+        now = work_now_usec(w);
+        status_made(&w->status, job->n_outputs, now - MIN(job->changed_usec, now), now - MIN(job->complete_usec, now),
+                    MIN(job->made.render_usec, (uint64_t)w->config->limits.seconds * 1000000), now);
         stall_end(job->folder);
         failures_clear(job->folder->failures, job->file);
         orphans_made(job->folder->orphans);

@@ -71,8 +71,7 @@ static void wait_long(struct work *w, struct job *job, uint64_t due_usec)
 /* --once does not wait any longer for what may pass: it is no failure of the picture, so nothing is noted and nothing is moved. */
 static void give_up(struct work *w, struct job *job, enum reason reason, const char *text)
 {
-        w->status.failed++;
-        status_ended(&w->status, work_now_usec(w));
+        status_failed(&w->status, reason, work_now_usec(w));
         log_event(EV_FAILED,
                   FIELDS(F_STR(FILE, job->file), F_STR(INBOX, job->folder->config->inbox), F_STR(REASON, reason_token(reason)),
                          F_NUM(BYTES, job->source.size), F_NUM(OWNER, job->source.owner), F_NUM(ATTEMPT, job->attempt + 1)),
@@ -113,8 +112,7 @@ void outcome_fail(struct work *w, struct job *job, enum reason reason, const cha
         int64_t since = time(NULL);
         int r;
 
-        w->status.failed++;
-        status_ended(&w->status, work_now_usec(w));
+        status_failed(&w->status, reason, work_now_usec(w));
         if (job->asked || !job->seen || failures_find(job->folder->failures, job->file, &job->source, &since) != reason) {
                 log_event(EV_FAILED,
                           FIELDS(F_STR(FILE, job->file), F_STR(INBOX, inbox), F_STR(REASON, reason_token(reason)),
@@ -155,7 +153,7 @@ void outcome_skip(struct work *w, struct job *job, enum reason reason, const cha
                   FIELDS(F_STR(FILE, job->file), F_STR(INBOX, job->folder->config->inbox), F_STR(REASON, reason_token(reason))),
                   "%s is left alone: %s", job->file, why);
         job_step(job, JOB_REFUSE);
-        w->status.skipped++;
+        status_skipped(&w->status, reason);
         outcome_finish(w, job);
 }
 
@@ -193,6 +191,7 @@ void outcome_again(struct work *w, struct job *job, enum reason reason, const ch
                 return;
         }
         job->retries++;
+        status_retried(&w->status, reason);
         log_event(EV_RETRY,
                   FIELDS(F_STR(FILE, job->file), F_STR(INBOX, job->folder->config->inbox), F_STR(REASON, reason_token(reason)),
                          F_NUM(ATTEMPT, job->retries)),

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Gathers the figures that status.h words, and sends them where they are read. */
+/* Gathers the figures that status.h and metrics.h word, and sends them where they are read. */
 
 #include "report.h"
 
 #include "log.h"
+#include "metrics.h"
+#include "thumbnaild-build.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
@@ -54,7 +57,7 @@ static void clear_bar(void *userdata)
 
 void report_init(struct report *r, bool bar)
 {
-        *r = (struct report){ .terminal = bar };
+        *r = (struct report){ .terminal = bar, .started = (double)g_get_real_time() / 1e6 };
         if (bar)
                 log_set_stderr_hooks(clear_bar, draw_bar, r);
 }
@@ -65,6 +68,7 @@ void report_begin(struct report *r, sd_event *event, struct work *work, const st
         r->work = work;
         r->folders = folders;
         r->drawing = r->terminal;
+        r->metrics = metrics_path(work->config->path, &r->name);
 }
 
 void report_end(struct report *r)
@@ -73,24 +77,130 @@ void report_end(struct report *r)
         r->drawing = false;
         r->tick = sd_event_source_disable_unref(r->tick);
         r->event = NULL;
+        if (r->metrics)
+                (void)unlink(r->metrics);
+        g_clear_pointer(&r->metrics, g_free);
+        g_clear_pointer(&r->name, g_free);
+}
+
+/* ---- metrics */
+
+struct counting {
+        struct metrics *metrics;
+        uint64_t oldest_usec; /* CLOCK_MONOTONIC, or UINT64_MAX */
+};
+
+static void count_job(struct job *job, void *userdata)
+{
+        struct counting *c = (struct counting *)userdata;
+
+        if (job->abandoning) /* it has failed already */
+                return;
+        c->metrics->jobs[job->state]++;
+        if (job->state == JOB_WAITING && job->told != REASON_NONE)
+                c->metrics->waiting_by[job->told]++;
+        if (job->changed_usec > 0)
+                c->oldest_usec = MIN(c->oldest_usec, job->changed_usec);
+}
+
+static void write_metrics(struct report *r, const struct status_view *view)
+{
+        const GPtrArray *folders = r->folders->all;
+        g_autofree struct metrics_folder *each = g_new0(struct metrics_folder, folders->len);
+        struct metrics m = { .daemon = r->name,
+                             .version = PACKAGE_VERSION,
+                             .started = r->started,
+                             .status = &r->work->status,
+                             .view = *view,
+                             .workers_wanted = pool_size(r->work->pool),
+                             .taking = r->work->taking,
+                             .folders = each,
+                             .n_folders = folders->len,
+                             .dropped = log_dropped() };
+        struct counting c = { &m, UINT64_MAX };
+        int instances;
+
+        queue_foreach(r->work->queue, count_job, &c);
+        if (c.oldest_usec < UINT64_MAX)
+                m.oldest = (double)g_get_real_time() / 1e6 - (double)(work_now_usec(r->work) - c.oldest_usec) / 1e6;
+        for (guint i = 0; i < folders->len; i++) {
+                const struct folder *f = (const struct folder *)folders->pdata[i];
+
+                each[i] = (struct metrics_folder){ f->config->inbox, !f->usable || f->stalled };
+                m.watches += f->usable ? (int)intake_watches(f->intake) : 0;
+        }
+        intake_limits(&m.watches_max, &instances);
+        for (enum log_event_id e = 0; e < _EV_MAX; e++)
+                m.events[e] = log_count(e);
+
+        g_autofree char *text = metrics_format(&m);
+        int error = metrics_write(r->metrics, text);
+
+        if (error < 0) { /* once: without it all else goes on */
+                log_event(EV_TROUBLE, NO_FIELDS, "The metrics %s cannot be written: %s", r->metrics, g_strerror(-error));
+                g_clear_pointer(&r->metrics, g_free);
+        }
+}
+
+/* ---- telling */
+
+static void tell_progress(const struct report *r, const struct status_view *v, const char *line, uint64_t now)
+{
+        struct status *s = &r->work->status;
+        g_autofree char *rate = g_strdup_printf("%.1f", status_rate(s, now));
+        double left = status_left(s, v, now);
+        const struct log_field fields[] = { F_NUM(MADE, s->made), F_NUM(FAILED, s->failed), F_NUM(WAITING, v->waiting),
+                                            F_STR(RATE, rate), F_NUM(LEFT_USEC, MAX(left, 0) * 1e6) };
+
+        log_event(EV_PROGRESS, fields, left < 0 ? G_N_ELEMENTS(fields) - 1 : G_N_ELEMENTS(fields), "%s", line);
+}
+
+/* Something is being done: a scan that has no room to go on does nothing. */
+static bool is_working(const struct report *r, const struct status_view *v)
+{
+        return !work_is_quiet(r->work) || (v->scanning && work_has_room(r->work));
+}
+
+/* What tells whether anything has changed.  Returns whether it has. */
+static bool remember(struct report *r, const struct status_view *v)
+{
+        const struct status *s = &r->work->status;
+        uint64_t numbers[REPORT_NUMBERS] = { s->made, s->failed, s->skipped, v->busy, v->workers, v->waiting, v->ready, v->paused };
+        bool changed;
+
+        for (enum log_event_id e = 0; e < _EV_MAX; e++)
+                numbers[0] += log_count(e); /* all of them only ever grow */
+        changed = memcmp(numbers, r->told, sizeof numbers) != 0;
+        memcpy(r->told, numbers, sizeof numbers);
+        return changed;
 }
 
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct report *r = (struct report *)userdata;
         struct status_view v = view_of(r);
-        g_autofree char *line = status_line(&r->work->status, &v, work_now_usec(r->work));
+        const uint64_t now = work_now_usec(r->work);
+        g_autofree char *line = status_line(&r->work->status, &v, now);
 
         (void)sd_notifyf(0, "STATUS=%s", line);
+        if (progress_is_due(&r->progress, &v, is_working(r, &v), now) && !r->terminal)
+                tell_progress(r, &v, line, now);
+        if (r->metrics)
+                write_metrics(r, &v);
+        remember(r, &v);
         draw_bar(r);
         return 0;
 }
 
-void report_soon(struct report *r)
+void report_look(struct report *r)
 {
         int enabled = SD_EVENT_OFF;
+        struct status_view v;
 
         if (!r->event)
+                return;
+        v = view_of(r);
+        if (!remember(r, &v) && !is_working(r, &v))
                 return;
         if (!r->tick) {
                 (void)sd_event_add_time_relative(r->event, &r->tick, CLOCK_MONOTONIC, 0, 0, on_tick, r);

@@ -1,29 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* What the daemon says of itself as a whole: the line for `systemctl status`, the progress bar of --once, and the `ready` event. */
+/* What the daemon says of itself as a whole: the line for `systemctl status`, the progress bar of --once, the events `ready` and
+ * `progress`, and the file of metrics. */
 
 #include "folders.h"
 #include "work.h"
+
+#define REPORT_NUMBERS 8
 
 struct report {
         sd_event *event; /* borrowed, as the next two */
         struct work *work;
         const struct folders *folders;
-        bool terminal;         /* there is one to draw a bar on */
-        bool drawing, drawn;   /* between report_begin() and report_end(); it stands there now */
-        sd_event_source *tick; /* armed while there is something to tell: an idle daemon does not wake up */
+        char *metrics, *name; /* the file, and what tells this daemon's from others'; NULL: none */
+        double started;       /* seconds since the epoch */
+        struct progress progress;
+        uint64_t told[REPORT_NUMBERS]; /* what was told last, see report_look() */
+        bool terminal;                 /* there is one to draw a bar on */
+        bool drawing, drawn;           /* between report_begin() and report_end(); it stands there now */
+        sd_event_source *tick;         /* armed while there is something to tell: an idle daemon does not wake up */
 };
 
 /* With @bar, log lines on stderr and the bar make room for each other from now on. */
 void report_init(struct report *report, bool bar);
 
-/* There are workers and folders to speak of; and there are none any more. */
+/* There are workers and folders to speak of; and there are none any more, of which also the file of metrics is removed. */
 void report_begin(struct report *report, sd_event *event, struct work *work, const struct folders *folders);
 void report_end(struct report *report);
 
-/* Something has changed: say so soon, at most once in a while. */
-void report_soon(struct report *report);
+/* Something may have changed: if so, or if there is work, say so soon, at most once in a while. */
+void report_look(struct report *report);
 
 /* All workers are up, all folders are watched or paused: log it, and tell systemd. */
 void report_ready(const struct report *report, const struct wire_hello *hello);

@@ -3,7 +3,30 @@
 
 #include "status.h"
 
+#include <assert.h>
 #include <string.h>
+
+#define PACE_MIN_USEC UINT64_C(10000000)
+#define PACE_MAX_USEC UINT64_C(60000000)
+
+static const uint64_t bounds_usec[HISTOGRAM_BUCKETS] = { 5000,    10000,   25000,    50000,    100000,   250000,    500000,    1000000,
+                                                         2500000, 5000000, 10000000, 30000000, 60000000, 300000000, 1800000000 };
+
+uint64_t histogram_bound_usec(unsigned bucket)
+{
+        assert(bucket < HISTOGRAM_BUCKETS);
+        return bounds_usec[bucket];
+}
+
+void histogram_add(struct histogram *h, uint64_t usec)
+{
+        unsigned i = 0;
+
+        while (i < HISTOGRAM_BUCKETS && usec > bounds_usec[i])
+                i++;
+        h->counts[i]++;
+        h->sum_usec += usec;
+}
 
 static void move_window(struct status *s, uint64_t second)
 {
@@ -17,12 +40,41 @@ static void move_window(struct status *s, uint64_t second)
         s->second = MAX(second, s->second);
 }
 
-void status_ended(struct status *s, uint64_t now_usec)
+static void count_end(struct status *s, uint64_t now_usec)
 {
         uint64_t second = now_usec / 1000000;
 
         move_window(s, second);
         s->ended[second % STATUS_WINDOW]++;
+}
+
+void status_made(struct status *s, unsigned thumbnails, uint64_t arrival_usec, uint64_t latency_usec, uint64_t rendering_usec,
+                 uint64_t now_usec)
+{
+        s->made++;
+        s->thumbnails += thumbnails;
+        histogram_add(&s->arrival, arrival_usec);
+        histogram_add(&s->latency, latency_usec);
+        histogram_add(&s->rendering, rendering_usec);
+        count_end(s, now_usec);
+}
+
+void status_failed(struct status *s, enum reason reason, uint64_t now_usec)
+{
+        s->failed++;
+        s->failed_by[reason]++;
+        count_end(s, now_usec);
+}
+
+void status_skipped(struct status *s, enum reason reason)
+{
+        s->skipped++;
+        s->skipped_by[reason]++;
+}
+
+void status_retried(struct status *s, enum reason reason)
+{
+        s->retried_by[reason]++;
 }
 
 double status_rate(struct status *s, uint64_t now_usec)
@@ -38,6 +90,13 @@ double status_rate(struct status *s, uint64_t now_usec)
         return (double)sum / ((double)span + (double)(now_usec % 1000000) / 1e6 + 0.05);
 }
 
+double status_left(struct status *s, const struct status_view *v, uint64_t now_usec)
+{
+        double rate = status_rate(s, now_usec);
+
+        return rate > 0 && !v->scanning ? (double)(v->ready + v->busy) / rate : -1;
+}
+
 static void append_duration(GString *out, double seconds)
 {
         if (seconds < 99.5)
@@ -51,15 +110,15 @@ static void append_duration(GString *out, double seconds)
 char *status_line(struct status *s, const struct status_view *v, uint64_t now_usec)
 {
         GString *out = g_string_new(NULL);
-        double rate = status_rate(s, now_usec);
+        double rate = status_rate(s, now_usec), left = status_left(s, v, now_usec);
 
         g_string_append_printf(out, "%u/%u workers busy, %" PRIu64 "%s waiting", v->busy, v->workers, v->waiting,
                                v->scanning ? "+" : "");
         if ((v->busy > 0 || v->ready > 0) && rate > 0) {
                 g_string_append_printf(out, ", %.1f/s", rate);
-                if (!v->scanning) {
+                if (left >= 0) {
                         g_string_append(out, ", ");
-                        append_duration(out, (double)(v->ready + v->busy) / rate);
+                        append_duration(out, left);
                         g_string_append(out, " left");
                 }
         }
@@ -82,4 +141,23 @@ char *status_bar(struct status *s, const struct status_view *v, unsigned columns
         if (out->len >= columns)
                 g_string_truncate(out, columns > 1 ? columns - 1 : 0);
         return g_string_free(out, FALSE);
+}
+
+bool progress_is_due(struct progress *p, const struct status_view *v, bool working, uint64_t now_usec)
+{
+        bool told = p->pace_usec > 0;
+
+        if (!working || !(told || v->scanning || v->ready > 0)) {
+                *p = (struct progress){ 0 };
+                return told;
+        }
+        if (p->since_usec == 0) {
+                p->since_usec = now_usec;
+                p->next_usec = now_usec + PACE_MIN_USEC;
+        }
+        if (now_usec < p->next_usec)
+                return false;
+        p->pace_usec = CLAMP(p->pace_usec * 2, PACE_MIN_USEC, PACE_MAX_USEC);
+        p->next_usec = now_usec + p->pace_usec;
+        return true;
 }

@@ -37,7 +37,6 @@ struct supervisor {
         struct report report;
         bool ready, stopping, stopped_workers;
         int exit_status;
-        unsigned paused; /* folders, as last reported */
 };
 
 /* ---- workers */
@@ -62,7 +61,6 @@ static void on_worker_ready(const struct wire_hello *hello, void *userdata)
         s->ready = true;
         report_begin(&s->report, s->event, &s->work, &s->folders);
         report_ready(&s->report, hello);
-        report_soon(&s->report);
 }
 
 static void on_worker_reply(const struct wire_reply *reply, int slot, void *userdata)
@@ -207,7 +205,6 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *si,
                           "The old configuration stays in force, the new one is wrong: %s", errors->str);
         }
         (void)sd_notify(0, "READY=1");
-        report_soon(&s->report);
         return 0;
 }
 
@@ -268,7 +265,6 @@ static int on_post(sd_event_source *source, void *userdata)
 {
         struct supervisor *s = (struct supervisor *)userdata;
         bool scan, go_on;
-        unsigned paused;
 
         (void)sd_event_source_set_enabled(s->journal, log_pending() ? SD_EVENT_ON : SD_EVENT_OFF);
         if (s->stopped_workers)
@@ -280,10 +276,7 @@ static int on_post(sd_event_source *source, void *userdata)
                (folders_have_arrivals(&s->folders) || (folders_scanning(&s->folders) && work_has_room(&s->work)));
         go_on = s->ready && work_can_go_on(&s->work) && queue_can_give(s->work.queue, pool_busy(s->work.pool));
         (void)sd_event_source_set_enabled(s->scan, scan || go_on ? SD_EVENT_ON : SD_EVENT_OFF);
-        paused = folders_paused(&s->folders, NULL);
-        if (s->ready && (!work_is_quiet(&s->work) || scan || paused != s->paused))
-                report_soon(&s->report);
-        s->paused = paused;
+        report_look(&s->report);
         if (s->options->once && s->ready && !s->stopping && nothing_left(s))
                 end(s, s->work.status.failed > 0 ? 1 : 0);
         if (s->stopping && work_is_quiet(&s->work)) {

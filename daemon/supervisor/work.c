@@ -109,7 +109,7 @@ void work_odd(struct work *w, struct folder *folder, const char *file, unsigned 
         log_event(EV_SKIPPED,
                   FIELDS(F_STR(FILE, file), F_STR(INBOX, folder->config->inbox), F_STR(REASON, reason_token(REASON_NOT_REGULAR))),
                   "%s is left alone: it is %s", file, what);
-        w->status.skipped++;
+        status_skipped(&w->status, REASON_NOT_REGULAR);
 }
 
 /* ---- what is missing? */

@@ -58,7 +58,7 @@ def open_files(pid):
 class Daemon:
     """A serving thumbnaild.  Starting returns when it says READY=1; stopping asserts that it leaves nothing behind."""
 
-    def __init__(self, folders, arguments, uid=None, prefix=(), program=PROGRAM, ready=True):
+    def __init__(self, folders, arguments, uid=None, prefix=(), program=PROGRAM, ready=True, environment=None):
         self.folders = folders
         self.watcher = folders.watcher
         self.notified = []
@@ -75,7 +75,7 @@ class Daemon:
                 stdin=subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,
-                env=ENVIRONMENT | {"NOTIFY_SOCKET": self._notify_path},
+                env=ENVIRONMENT | {"NOTIFY_SOCKET": self._notify_path} | (environment or {}),
                 cwd="/",
             )
         self.pid = self._process.pid

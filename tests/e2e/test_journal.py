@@ -65,3 +65,23 @@ def test_nothing_wakes_an_idle_daemon(folders):
     daemon.wait_made("a.jpg")
     daemon.wait_event("skipped", "b.txt")
     wait_asleep(daemon)
+
+
+def test_progress_is_told_while_there_is_a_backlog_and_when_it_is_over(folders):
+    daemon = folders.start("-i", folders.inbox, "-o", folders.outbox, "-w", "1")
+    folders.drop("warm-up.jpg", pictures.encoded(**SMALL))
+    daemon.wait_made("warm-up.jpg")
+    daemon.pause(daemon.workers()[0])
+    names = [f"{i}.jpg" for i in range(5)]
+    for name in names:
+        folders.drop(name, pictures.encoded(**SMALL))
+    first = daemon.wait_event("progress")
+    assert (first.number("MADE"), first.number("FAILED"), first.number("WAITING")) == (1, 0, 4)
+    assert re.fullmatch(r"\d+\.\d", first.text("RATE")), first
+    assert first.message.startswith("1/1 workers busy, 4 waiting")
+    daemon.resume(daemon.workers()[0])
+    daemon.wait_made(*names)
+    last = daemon.wait(lambda: [r for r in daemon.events("progress") if r.number("MADE") == 6], "a last word")[-1]
+    assert last.number("WAITING") == 0
+    wait_asleep(daemon)
+    assert daemon.events("progress")[-1] is last

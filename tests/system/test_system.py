@@ -65,7 +65,7 @@ def booted(staged, tmp_path_factory):
     shutil.copytree(PHOTOS, share / "photos", copy_function=shutil.copyfile)
     # The first boot of a machine enables what is installed; the checks want to see it start.
     preset = root / "00-tests.preset"
-    preset.write_text("disable thumbnaild*\n")
+    preset.write_text("disable thumbnaild*\ndisable prometheus*\n")
     (share / "photos").chmod(0o755)
     shutil.copytree(staged, share / "upgrade", symlinks=True)  # the same once more, as new files
     command = [

@@ -16,8 +16,7 @@ static void test_line(void)
 
         g_assert_cmpstr(before, ==, "2/2 workers busy, 128 waiting, 0 made, 0 failed"); /* no rate from nothing */
         for (unsigned i = 0; i < 100; i++, now += SECOND / 10) {
-                s.made++;
-                status_ended(&s, now);
+                status_made(&s, 1, 0, 0, 0, now);
         }
         s.failed = 3;
         line = status_line(&s, &busy, now);
@@ -33,11 +32,11 @@ static void test_rate(void)
         uint64_t now = 5000 * SECOND;
 
         for (unsigned i = 0; i < 300; i++, now += SECOND / 10) /* ten a second for half a minute */
-                status_ended(&s, now);
+                status_failed(&s, REASON_CORRUPT, now);
         g_assert_cmpfloat(status_rate(&s, now), >, 9);
         g_assert_cmpfloat(status_rate(&s, now), <, 11);
         g_assert_cmpfloat(status_rate(&s, now + 100 * SECOND), ==, 0);
-        status_ended(&s, now + 100 * SECOND); /* a burst after idleness counts from its own beginning */
+        status_failed(&s, REASON_CORRUPT, now + 100 * SECOND); /* a burst after idleness counts from its own beginning */
         g_assert_cmpfloat(status_rate(&s, now + 100 * SECOND + SECOND / 2), >, 1);
 }
 
@@ -59,11 +58,56 @@ static void test_bar(void)
         g_assert_true(g_str_has_suffix(line, "; 1 folder paused: The inbox /x does not exist"));
 }
 
+static void test_histogram(void)
+{
+        struct histogram h = { 0 };
+
+        histogram_add(&h, 0);
+        histogram_add(&h, histogram_bound_usec(0)); /* inclusive */
+        histogram_add(&h, histogram_bound_usec(0) + 1);
+        histogram_add(&h, UINT64_C(1) << 40);
+        g_assert_cmpuint(h.counts[0], ==, 2);
+        g_assert_cmpuint(h.counts[1], ==, 1);
+        g_assert_cmpuint(h.counts[HISTOGRAM_BUCKETS], ==, 1);
+        for (unsigned i = 1; i < HISTOGRAM_BUCKETS; i++)
+                g_assert_cmpuint(histogram_bound_usec(i), >, histogram_bound_usec(i - 1));
+}
+
+/* How often a piece of work of @seconds is reported that looks like @v all the time, and when it is over. */
+static unsigned reports(struct progress *p, const struct status_view *v, unsigned seconds, uint64_t *now)
+{
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < seconds; i++, *now += SECOND)
+                n += progress_is_due(p, v, true, *now);
+        return n + progress_is_due(p, v, false, *now);
+}
+
+static void test_progress(void)
+{
+        const struct status_view backlog = { .busy = 2, .ready = 100 }, one = { .busy = 1 }, scan = { .scanning = true };
+        uint64_t now = 1000 * SECOND;
+        struct progress p = { 0 };
+
+        g_assert_cmpuint(reports(&p, &one, 3600, &now), ==, 0); /* single files are told by their own events */
+        g_assert_cmpuint(reports(&p, &backlog, 9, &now), ==, 0);
+        g_assert_cmpuint(reports(&p, &scan, 11, &now), ==, 2);
+        g_assert_cmpuint(reports(&p, &backlog, 11, &now), ==, 2);
+        g_assert_cmpuint(reports(&p, &backlog, 31, &now), ==, 3); /* at 10, 20, and the end */
+        g_assert_cmpuint(reports(&p, &backlog, 3600, &now), ==, 63);
+        g_assert_false(progress_is_due(&p, &backlog, false, now));
+        for (unsigned i = 0; i < 11; i++, now += SECOND)
+                (void)progress_is_due(&p, &backlog, true, now);
+        g_assert_cmpuint(reports(&p, &one, 60, &now), ==, 3); /* the rest of a backlog counts: 20, 40, and the end */
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/status/line", test_line);
         g_test_add_func("/status/rate", test_rate);
         g_test_add_func("/status/bar", test_bar);
+        g_test_add_func("/status/histogram", test_histogram);
+        g_test_add_func("/status/progress", test_progress);
         return g_test_run();
 }

@@ -18,6 +18,7 @@ from pathlib import Path
 PATIENCE = 40
 SPOOL = Path("/var/spool/thumbnaild")
 INBOX, OUTBOX, FAILED = SPOOL / "inbox", SPOOL / "outbox", SPOOL / "failed"
+METRICS = Path("/run/thumbnaild")
 CONFIGURATION = Path("/etc/thumbnaild/thumbnaild.conf")
 SERVICE = "thumbnaild.service"
 CONTRACT_FIELDS = "EVENT FILE INBOX USEC LATENCY_USEC OUTPUTS WIDTH HEIGHT BYTES FORMAT OWNER WORKER WORKER_PID ATTEMPT".split()
@@ -38,11 +39,11 @@ def check(function):
 # Helpers
 
 
-def run(*command, status=0, user=None):
+def run(*command, status=0, user=None, stdin=subprocess.DEVNULL):
     """What it prints; it must end with `status` (None: any but 0)."""
     if user:
         command = ("setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--", *command)
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=100)
+    done = subprocess.run(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=100)
     text = done.stdout.decode(errors="backslashreplace")
     good = done.returncode != 0 if status is None else done.returncode == status
     assert good, f"{' '.join(map(str, command))}: exit status {done.returncode}\n{text}"
@@ -230,6 +231,14 @@ def explained(said):
 def the_status_line_moves():
     pattern = rf'Status: "(\d+)/(\d+) workers? busy.* {len(photos())} made'
     return wait_for(lambda: re.search(pattern, run("systemctl", "status", "--no-pager", "--lines=0", SERVICE)), pattern).group(0)
+
+
+@check
+def metrics_are_where_collectors_read_them():
+    metrics = METRICS / "thumbnaild.prom"
+    wait_for(lambda: f'thumbnaild_made_total{{daemon="thumbnaild"}} {len(photos())}\n' in metrics.read_text(), "the number of photos")
+    run("promtool", "check", "metrics", stdin=metrics.open("rb"))
+    assert run("cat", metrics, user="bob") == metrics.read_text()
 
 
 @check
@@ -459,7 +468,7 @@ def stops_cleanly():
     run("systemctl", "stop", SERVICE)
     took = time.monotonic() - began
     assert took < 40 and (show("ActiveState"), show("Result")) == ("inactive", "success"), f"{took} {show('Result')}"
-    assert processes() == {}
+    assert processes() == {} and list(METRICS.iterdir()) == []
     assert records("stopped")
     return f"stopped in {took:.2f} s"
 
@@ -474,6 +483,9 @@ def an_instance_of_the_template():
     (made,) = wait_event("made", "a.jpg")
     assert made["_SYSTEMD_UNIT"] == "thumbnaild@second.service"
     assert (second / "out" / "a.jpg.256.jpg").exists()
+    wait_for(lambda: [path.name for path in METRICS.iterdir()] == ["second.prom"], "metrics of its own")
+    run("systemctl", "kill", "--signal=KILL", "--kill-whom=main", "thumbnaild@second.service")
+    wait_for(lambda: list(METRICS.iterdir()) == [], "no metrics of a dead daemon")
     run("systemctl", "stop", "thumbnaild@second.service")
     assert processes() == {}
 
