@@ -6,6 +6,7 @@
 #include "base.h"
 #include "log.h"
 #include "outcome.h"
+#include "settle.h"
 #include "stall.h"
 
 #include <assert.h>
@@ -43,38 +44,13 @@ static void store(struct work *w, struct job *job)
         disk_sync(w->disk, fds, job->n_outputs, on_durable, job, w);
 }
 
-/* Tell the worker what became of what it says it has made, so that it logs that, or forgets it. */
-static void settle(struct work *w, const struct job *job, bool published)
-{
-        const uint64_t now = work_now_usec(w);
-        const struct wire_settle message = { .version = WIRE_VERSION,
-                                             .kind = published ? WIRE_PUBLISHED : WIRE_REFUSED,
-                                             .job = job->id,
-                                             .latency_usec = now - MIN(job->complete_usec, now),
-                                             .bytes = job->source.size,
-                                             .owner_uid = job->source.owner,
-                                             .slot = (uint32_t)job->slot };
-
-        if (!job->made.claimed || pool_settle(w->pool, job->slot, job->worker_pid, &message) || !published)
-                return;
-        /* The worker that made it is no more: say it in its place. */
-        log_event(EV_MADE,
-                  FIELDS(F_STR(FILE, job->file), F_STR(INBOX, job->folder->config->inbox), F_NUM(USEC, job->made.render_usec),
-                         F_NUM(LATENCY_USEC, message.latency_usec), F_NUM(OUTPUTS, job->n_outputs), F_NUM(WIDTH, job->made.width_px),
-                         F_NUM(HEIGHT, job->made.height_px), F_NUM(BYTES, job->source.size),
-                         F_STR(FORMAT, format_name(job->made.format)), F_NUM(OWNER, job->source.owner), F_NUM(WORKER, job->slot),
-                         F_NUM(WORKER_PID, job->worker_pid), F_NUM(ATTEMPT, job->attempt + 1)),
-                  "Made %u thumbnail%s of %s; the worker that rendered it died before it could say so", job->n_outputs,
-                  job->n_outputs == 1 ? "" : "s", job->file);
-}
-
 /* Returns whether the file still is the version that was rendered; else the job has been put where it belongs. */
 static bool still_the_same(struct work *w, struct job *job)
 {
         int r = source_unchanged(job->folder->inbox_fd, job->file, job->input_fd, &job->source);
 
         if (r != 1)
-                settle(w, job, false);
+                settle_refused(w, job);
         if (r == -ENOENT) {
                 job->touched = false;
                 outcome_skip(w, job, REASON_VANISHED, "it went away before its thumbnails were published");
@@ -86,7 +62,7 @@ static bool still_the_same(struct work *w, struct job *job)
 
 static void refuse(struct work *w, struct job *job, enum reason reason, const char *text, bool claimed)
 {
-        settle(w, job, false);
+        settle_refused(w, job);
         if ((reason == REASON_NO_SPACE || reason == REASON_READ_ONLY) && (!claimed || stall_is_real(w, job->folder)))
                 outcome_stall(w, job, reason, text);
         else if (reason_kind(reason) == REASON_IS_PASSING)
@@ -122,11 +98,12 @@ void answer_received(struct work *w, const struct wire_reply *reply, int slot)
         job->made = (struct job_made){ reason == REASON_NONE, reply->render_usec, reply->width_px, reply->height_px,
                                        (enum format)reply->format };
         job->worker_pid = pool_pid(w->pool, slot);
+        settle_heard(w, slot);
         w->exclusive = false;
         if (!job->abandoned)
                 suspects_end(job->folder->suspects, slot);
         if (job->abandoned) {
-                settle(w, job, false);
+                settle_refused(w, job);
                 job_step(job, JOB_REFUSE);
                 outcome_finish(w, job);
                 return;
@@ -154,6 +131,7 @@ void answer_lost(struct work *w, uint64_t id, enum pool_loss loss, const char *h
         uint64_t delay = 0;
 
         assert(job && job->state == JOB_RUNNING);
+        settle_unheard(w, job->slot);
         job->attempt += loss != LOSS_OUTSIDE;
         w->exclusive = false;
         if (job->abandoned) {
@@ -187,7 +165,7 @@ static void on_durable(void *ticket, int error, void *userdata)
 
         w->storing--;
         if (job->abandoned) {
-                settle(w, job, false);
+                settle_refused(w, job);
                 job_step(job, JOB_REFUSE);
                 outcome_finish(w, job);
                 return;
@@ -208,7 +186,7 @@ static void on_durable(void *ticket, int error, void *userdata)
                         return;
                 }
         }
-        settle(w, job, true);
+        settle_published(w, job);
         now = work_now_usec(w);
         status_made(&w->status, job->n_outputs, now - MIN(job->changed_usec, now), now - MIN(job->complete_usec, now),
                     MIN(job->made.render_usec, (uint64_t)w->config->limits.seconds * 1000000), now);

@@ -267,3 +267,8 @@ bool pool_settle(struct pool *p, int number, int pid, const struct wire_settle *
 {
         return pid > 0 && pool_pid(p, number) == pid && slot_settle((struct slot *)p->slots->pdata[number], settle);
 }
+
+bool pool_slot_is_busy(const struct pool *p, int slot)
+{
+        return slot >= 0 && (guint)slot < p->slots->len && ((const struct slot *)p->slots->pdata[slot])->state == SLOT_BUSY;
+}

@@ -56,8 +56,9 @@ bool pool_settle(struct pool *pool, int slot, int pid, const struct wire_settle 
 /* Whether @pid is one of the workers. */
 bool pool_owns(const struct pool *pool, int pid);
 
-/* The process in @slot, 0 if none. */
+/* The process in @slot, 0 if none; and whether it has something in work. */
 int pool_pid(const struct pool *pool, int slot);
+bool pool_slot_is_busy(const struct pool *pool, int slot);
 
 /* End all workers: they leave when their conversation is closed.  hooks.stopped is called when the last is reaped. */
 void pool_stop(struct pool *pool);

@@ -8,6 +8,7 @@
 #include "log.h"
 #include "outcome.h"
 #include "plan.h"
+#include "settle.h"
 #include "stall.h"
 #include "taking.h"
 
@@ -250,7 +251,11 @@ int work_init(struct work *w, sd_event *event, const struct config *config, bool
 {
         int r;
 
-        *w = (struct work){ .event = event, .config = config, .once = once, .queue = queue_new() };
+        *w = (struct work){ .event = event,
+                            .config = config,
+                            .once = once,
+                            .queue = queue_new(),
+                            .unheard = g_ptr_array_new_with_free_func(settle_notice_free) };
         r = disk_new(event, &w->disk);
         return r < 0 ? r : disk_new(event, &w->mover);
 }
@@ -260,6 +265,7 @@ void work_done(struct work *w)
         g_clear_pointer(&w->disk, disk_free);
         g_clear_pointer(&w->mover, disk_free);
         g_clear_pointer(&w->pool, pool_free);
+        g_clear_pointer(&w->unheard, g_ptr_array_unref);
         g_clear_pointer(&w->queue, queue_free);
 }
 

@@ -16,6 +16,7 @@ struct work {
         const struct config *config; /* borrowed; another one after a reload */
         struct queue *queue;
         struct pool *pool;
+        GPtrArray *unheard;   /* what busy workers were told, see settle.h */
         struct disk *disk;    /* makes thumbnails durable */
         struct disk *mover;   /* takes originals away */
         uint64_t probe_usec;  /* when to see whether a stalled folder works again; 0 for never */

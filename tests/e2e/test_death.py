@@ -60,6 +60,20 @@ def test_both_workers_killed_in_the_middle_of_their_jobs(folders):
     assert not daemon.events("failed")
 
 
+def test_what_a_worker_made_is_said_although_it_dies_in_its_next_job(folders):
+    daemon = start(folders)
+    slow = pictures.encoded("PNG", 6000, 4000)
+    for i in range(3):
+        (worker,) = in_flight(folders, daemon, [f"{i}.jpg"])
+        folders.drop(f"slow{i}.png", slow)
+        daemon.resume(worker)
+        daemon.wait(lambda i=i: os.path.exists(folders.thumbnail(f"{i}.jpg")), "the thumbnail")
+        daemon.signal_worker(worker, signal.SIGKILL)
+        daemon.wait_event("made", f"slow{i}.png")
+        assert len(daemon.events("made", f"{i}.jpg")) == 1
+    assert not daemon.events("failed")
+
+
 def test_an_idle_worker_killed_is_replaced(folders):
     daemon = start(folders)
     (worker,) = daemon.workers()
