@@ -128,11 +128,7 @@ static void read_choice(struct key_reader *reader, const config_setting_t *s, co
         text = config_setting_get_string(s);
         for (const struct key_choice *c = key->choices; c->name; c++) {
                 if (strcmp(c->name, text) == 0) {
-                        if (c->not_yet)
-                                key_error(reader, config_setting_source_line(s), "'%s' = \"%s\" is not supported yet", key->name,
-                                          text);
-                        else
-                                *place = c->value;
+                        *place = c->value;
                         return;
                 }
                 g_string_append_printf(all, "%s\"%s\"", all->len > 0 ? ", " : "", c->name);
@@ -206,9 +202,6 @@ static void read_key(struct key_reader *reader, const config_setting_t *s, const
                 break;
         case KEY_NUMBER:
                 read_number(reader, s, key, place);
-                break;
-        case KEY_NOT_YET:
-                key_error(reader, config_setting_source_line(s), "'%s' is not supported yet", key->name);
                 break;
         case KEY_OTHER:
                 break;

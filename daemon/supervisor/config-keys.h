@@ -18,13 +18,11 @@ enum key_type {
         KEY_COLOUR,  /* uint32_t 0xRRGGBB from "#rrggbb" */
         KEY_NUMBER,  /* uint32_t hundredths, from an integer or a float */
         KEY_OTHER,   /* read by whoever owns the table */
-        KEY_NOT_YET, /* in the contract, not built: refused by name */
 };
 
 struct key_choice {
         const char *name;
         uint32_t value;
-        bool not_yet;
 };
 
 struct key {

@@ -20,7 +20,7 @@ static const struct key_choice originals[] = {
         { "keep", ORIGINAL_KEEP }, { "move", ORIGINAL_MOVE }, { "delete", ORIGINAL_DELETE }, { 0 }
 };
 static const struct key_choice orphans[] = { { "keep", 0 }, { "delete", 1 }, { 0 } };
-static const struct key_choice watches[] = { { "auto", 0 }, { "inotify", 1 }, { "poll", 2, .not_yet = true }, { 0 } };
+static const struct key_choice watches[] = { { "auto", WATCH_AUTO }, { "inotify", WATCH_INOTIFY }, { "poll", WATCH_POLL }, { 0 } };
 
 static const struct key folder_keys[] = {
         { "inbox", KEY_STRING, PLACE(struct folder_config, inbox) },
@@ -35,10 +35,10 @@ static const struct key folder_keys[] = {
         { "ignore", KEY_OTHER },
         { "originals", KEY_CHOICE, PLACE(struct folder_config, originals), .choices = originals },
         { "orphans", KEY_CHOICE, PLACE(struct folder_config, delete_orphans), .choices = orphans },
-        { "watch", KEY_CHOICE, PLACE(struct folder_config, unused_choice), .choices = watches },
+        { "watch", KEY_CHOICE, PLACE(struct folder_config, watch), .choices = watches },
         { "failed", KEY_STRING, PLACE(struct folder_config, failed) },
         { "processed", KEY_STRING, PLACE(struct folder_config, processed) },
-        { "poll_seconds", KEY_NOT_YET },
+        { "poll_seconds", KEY_INTEGER, PLACE(struct folder_config, poll_seconds), .min = 1, .max = 86400 },
         { "abandon_seconds", KEY_INTEGER, PLACE(struct folder_config, abandon_seconds), .min = 0, .max = 86400000 },
 };
 
@@ -183,6 +183,7 @@ static struct folder_config *folder_config_new(void)
 
         f->recursive = true;
         f->settle_ms = 300;
+        f->poll_seconds = 10;
         f->abandon_seconds = 600;
         f->mode = 0644;
         f->gid = (gid_t)-1;

@@ -19,6 +19,8 @@ struct preset {
         char fingerprint[RECORD_HASH_BYTES]; /* of the keys a user sees, never of the program's version */
 };
 
+enum watch_mode { WATCH_AUTO, WATCH_INOTIFY, WATCH_POLL };
+
 struct folder_config {
         char *inbox, *outbox; /* absolute */
         char *template;       /* of names, see name.h */
@@ -34,11 +36,12 @@ struct folder_config {
         bool shared_outbox; /* another folder writes there too */
         bool wants_same;    /* some preset takes the format of the original */
         int64_t settle_ms;
-        int64_t mode;           /* of thumbnails */
-        char *group;            /* of thumbnails, or NULL */
-        gid_t gid;              /* of that group, or (gid_t)-1 */
-        unsigned line;          /* in the file, for messages */
-        uint32_t unused_choice; /* keys with one accepted value so far: nothing depends on them */
+        uint32_t watch; /* enum watch_mode */
+        int64_t poll_seconds;
+        int64_t mode;  /* of thumbnails */
+        char *group;   /* of thumbnails, or NULL */
+        gid_t gid;     /* of that group, or (gid_t)-1 */
+        unsigned line; /* in the file, for messages */
 };
 
 #define MIB (UINT64_C(1) << 20)

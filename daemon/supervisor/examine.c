@@ -20,6 +20,9 @@ static uint64_t quiet_at(const struct work *w, const struct job *job)
 
         if (no_mtime)
                 settle = MAX(settle, NO_MTIME_SETTLE_USEC);
+        else if (job->source.writers == WRITERS_UNKNOWN && job->source.end != FORMAT_END_COMPLETE &&
+                 !folder_hears(job->folder, job->file)) /* a change shows when the folder is read again */
+                settle = MAX(settle, (uint64_t)job->folder->config->poll_seconds * 1000000);
         else if (job->source.writers == WRITERS_NONE && job->source.end == FORMAT_END_COMPLETE)
                 return 0;
         ready = job->changed_usec + settle;
@@ -55,6 +58,8 @@ static void await_writer(struct work *w, struct job *job)
         /* CLOSE_WRITE tells when it is over, but not here when the writer opened it by another name. */
         if (fstat(job->input_fd, &st) == 0 && st.st_nlink > 1)
                 due = now + LINK_CHECK_USEC;
+        else if (!folder_hears(job->folder, job->file))
+                due = now + (uint64_t)job->folder->config->poll_seconds * 1000000;
         job->input_fd = fd_close(job->input_fd);
         if (w->once || now >= job->changed_usec + TELL_WAITING_USEC)
                 outcome_hold(w, job, REASON_BEING_WRITTEN, due, true);

@@ -1,174 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Ties inbox, outbox, intake and scan of one folder together. */
+/* Opens and closes inbox, outbox and the folders for originals of one folder, and decides which of its scans goes on. */
 
 #include "folder.h"
 
 #include "base.h"
-#include "ignore.h"
 #include "log.h"
 #include "path.h"
-#include "plan.h"
 #include "provenance.h"
+#include "reading.h"
 #include "scan.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-
-/* @file has appeared, and is ignored by @rule. */
-static void tell_ignored(const struct folder *f, const char *file, const char *rule)
-{
-        if (f->config->verbose)
-                log_event(EV_SKIPPED,
-                          FIELDS(F_STR(FILE, file), F_STR(INBOX, f->config->inbox), F_STR(REASON, reason_token(REASON_IGNORED)),
-                                 F_STR(RULE, rule)),
-                          "%s is ignored by the rule %s", file, rule);
-}
-
-/* ---- scanning */
-
-static void watch_trouble(struct folder *f, const char *directory, int error)
-{
-        int watches, instances;
-
-        if (f->watch_trouble_told)
-                return;
-        f->watch_trouble_told = true;
-        intake_limits(&watches, &instances);
-        if (error == -ENOSPC)
-                log_event(
-                        EV_TROUBLE, FIELDS(F_STR(INBOX, f->config->inbox), F_STR(FILE, directory)),
-                        "No inotify watch is left for %s/%s and maybe others: new files there are found by reload and restart only; the limit is "
-                        "%d, raise it with 'sysctl fs.inotify.max_user_watches=%d'",
-                        f->config->inbox, directory, watches, watches > 0 ? watches * 2 : 1048576);
-        else
-                log_event(EV_TROUBLE, FIELDS(F_STR(INBOX, f->config->inbox), F_STR(FILE, directory)), "%s/%s cannot be watched: %s",
-                          f->config->inbox, directory, g_strerror(-error));
-}
-
-static bool on_enter(const char *directory, int fd, void *userdata)
-{
-        struct folder *f = (struct folder *)userdata;
-        struct stat st;
-        int r;
-
-        if (fstat(fd, &st) < 0 || outbox_is(f->outbox, &st)) /* an outbox below the inbox is left out */
-                return false;
-        if (*directory && st.st_dev != f->device)
-                orphans_mounted(f->orphans, directory, fd);
-        r = intake_watch(f->intake, directory, fd);
-        if (r < 0)
-                watch_trouble(f, directory, r);
-        return true;
-}
-
-static bool visit(struct folder *f, const char *file, int fd, const char *base, unsigned char type, enum folder_found how)
-{
-        const char *rule = ignore_rule_of_name(f->config, base); /* what holds it is not ignored, or would not be read */
-
-        if (type == DT_REG && g_str_has_prefix(base, ORIGINAL_ASIDE)) {
-                (void)original_recover(fd, base); /* a delete that was interrupted; its own name is heard of then */
-                return false;
-        }
-        if (rule) {
-                tell_ignored(f, file, rule);
-                return false;
-        }
-        if (type == DT_DIR && f->config->recursive)
-                return true;
-        f->found += type == DT_REG && how == FOUND_BY_SCAN;
-        if (type != DT_REG)
-                f->hooks->odd(f, file, type, f->userdata);
-        else if (how == FOUND_IN_NEW_FOLDER || plan_wants(f, file, fd, base))
-                f->hooks->file(f, file, how, f->userdata);
-        return false;
-}
-
-static bool on_found_backlog(const char *file, int fd, const char *base, unsigned char type, void *userdata)
-{
-        return visit((struct folder *)userdata, file, fd, base, type, FOUND_BY_SCAN);
-}
-
-static bool on_found_arrival(const char *file, int fd, const char *base, unsigned char type, void *userdata)
-{
-        return visit((struct folder *)userdata, file, fd, base, type, FOUND_IN_NEW_FOLDER);
-}
-
-static void on_scan_trouble(const char *directory, int error, void *userdata)
-{
-        const struct folder *f = (const struct folder *)userdata;
-
-        if (error == -ENOENT || error == -ENOTDIR || error == -ELOOP) /* went away, or was replaced, meanwhile */
-                return;
-        log_event(
-                EV_WAITING,
-                FIELDS(F_STR(INBOX, f->config->inbox), F_STR(FILE, directory), F_STR(REASON, reason_token(reason_from_errno(error)))),
-                "The folder %s/%s cannot be read: %s; let the daemon read it with 'chmod g+rx' or 'setfacl -m u:thumbnaild:rx'",
-                f->config->inbox, directory, g_strerror(-error));
-}
-
-static const struct scan_hooks backlog_hooks = { on_enter, on_found_backlog, on_scan_trouble };
-static const struct scan_hooks arrival_hooks = { on_enter, on_found_arrival, on_scan_trouble };
-
-/* ---- news from the inbox */
-
-static void on_news(const char *file, enum intake_news news, void *userdata)
-{
-        static const enum folder_found how[] = {
-                [NEWS_CLOSED] = FOUND_CLOSED, [NEWS_ARRIVED] = FOUND_ARRIVED, [NEWS_CHANGED] = FOUND_CHANGED, [NEWS_GONE] = FOUND_GONE
-        };
-        struct folder *f = (struct folder *)userdata;
-        const char *rule = ignore_rule(f->config, file); /* in any part: after a reload, a watched folder may be ignored */
-
-        if (news == NEWS_GONE)
-                orphans_file_gone(f->orphans, file);
-        if (rule && news == NEWS_ARRIVED)
-                tell_ignored(f, file, rule);
-        else if (!rule)
-                f->hooks->file(f, file, how[news], f->userdata);
-}
-
-static void on_new_directory(const char *directory, void *userdata)
-{
-        struct folder *f = (struct folder *)userdata;
-        const char *rule = ignore_rule(f->config, directory);
-
-        if (rule)
-                tell_ignored(f, directory, rule);
-        else if (f->config->recursive)
-                scan_push(f->arrivals, directory);
-        else
-                f->hooks->odd(f, directory, DT_DIR, f->userdata);
-}
-
-static void on_directory_gone(const char *directory, void *userdata)
-{
-        orphans_directory_gone(((struct folder *)userdata)->orphans, directory);
-}
-
-static void on_overflow(void *userdata)
-{
-        struct folder *f = (struct folder *)userdata;
-
-        log_event(EV_OVERFLOW, FIELDS(F_STR(INBOX, f->config->inbox)),
-                  "The kernel's queue of file events for %s ran over; everything there is looked at again", f->config->inbox);
-        folder_rescan(f);
-}
-
-static bool on_changed(void *userdata)
-{
-        return folder_is_there((const struct folder *)userdata);
-}
-
-static void on_lost(const char *why, void *userdata)
-{
-        struct folder *f = (struct folder *)userdata;
-
-        f->hooks->lost(f, why, f->userdata);
-}
-
-static const struct intake_hooks intake_hooks = { on_news, on_new_directory, on_directory_gone, on_overflow, on_changed, on_lost };
 
 /* ---- life */
 
@@ -190,8 +34,7 @@ struct folder *folder_new(sd_event *event, const struct folder_config *config, c
 void folder_close(struct folder *f)
 {
         f->usable = false;
-        g_clear_pointer(&f->arrivals, scan_free);
-        g_clear_pointer(&f->backlog, scan_free);
+        reading_close(f);
         g_clear_pointer(&f->intake, intake_free);
         g_clear_pointer(&f->orphans, orphans_free);
         g_clear_pointer(&f->failures, failures_free);
@@ -329,7 +172,7 @@ int folder_open(struct folder *f, struct folder *sharing, uint64_t lock_wait_use
         if (r >= 0)
                 r = open_outbox(f, sharing, lock_wait_usec, ret_why);
         if (r >= 0)
-                r = intake_new(f->event, &intake_hooks, f, &f->intake);
+                r = intake_new(f->event, &reading_news, f, &f->intake);
         if (r >= 0)
                 r = open_stores(f, ret_why);
         if (r < 0) {
@@ -343,12 +186,11 @@ int folder_open(struct folder *f, struct folder *sharing, uint64_t lock_wait_use
         }
         f->suspects = suspects_open(f->outbox, f->config->inbox);
         f->orphans = orphans_new(f);
-        f->arrivals = scan_new(f->inbox_fd, &arrival_hooks, f);
-        f->backlog = scan_new(f->inbox_fd, &backlog_hooks, f);
-        (void)intake_watch_root(f->intake, f->config->inbox); /* without it, a removed inbox is noticed by reload and restart only */
+        reading_open(f);
+        if (!polling_why(f->polling)) /* without it, a removed inbox is noticed by reload and restart only */
+                (void)intake_watch_root(f->intake, f->config->inbox);
         f->usable = true;
         failures_start(f->failures);
-        f->watch_trouble_told = false;
         f->stalls = 0;
         f->stalled_until_usec = 0;
         folder_rescan(f);
@@ -358,10 +200,16 @@ int folder_open(struct folder *f, struct folder *sharing, uint64_t lock_wait_use
 
 void folder_set_config(struct folder *f, const struct folder_config *config, const char *basis)
 {
+        g_autofree char *why = f->usable ? g_strdup(polling_why(f->polling)) : NULL;
+
         f->config = config;
         f->basis = basis;
-        if (f->usable)
-                failures_set_basis(f->failures, basis);
+        if (!f->usable)
+                return;
+        failures_set_basis(f->failures, basis);
+        polling_set_config(f->polling, config);
+        if (g_strcmp0(why, polling_why(f->polling)) != 0)
+                reading_tell_polling(f, "", polling_why(f->polling));
 }
 
 bool folder_is_there(const struct folder *f)
@@ -384,7 +232,23 @@ void folder_rescan(struct folder *f)
                           f->config->outbox, g_strerror(-r));
         if (!scan_busy(f->backlog))
                 f->found = 0;
+        polling_postpone(f->polling);
         scan_push(f->backlog, ""); /* what is being read now is finished first, then everything is read again */
+}
+
+static bool reading(const struct folder *f)
+{
+        return scan_busy(f->backlog) || scan_busy(f->arrivals) || scan_busy(f->polled);
+}
+
+/* All polled folders have been read.  What has gone from there is known by number only, so the outbox says what it was. */
+static void end_polling(struct folder *f)
+{
+        uint64_t now = 0;
+
+        (void)sd_event_now(f->event, CLOCK_MONOTONIC, &now);
+        if (polling_end(f->polling, now))
+                orphans_scan_complete(f->orphans, polling_why(f->polling) ? polling_found(f->polling) : f->found);
 }
 
 bool folder_step(struct folder *f, unsigned entries, bool only_arrivals)
@@ -393,18 +257,70 @@ bool folder_step(struct folder *f, unsigned entries, bool only_arrivals)
                 return false;
         if (scan_busy(f->arrivals)) {
                 (void)scan_step(f->arrivals, entries);
+        } else if (!only_arrivals && scan_busy(f->polled) && (f->turn++ % 2 == 0 || !scan_busy(f->backlog))) {
+                (void)scan_step(f->polled, entries);
         } else if (!only_arrivals && scan_busy(f->backlog)) {
                 if (!scan_step(f->backlog, entries))
                         orphans_scan_complete(f->orphans, f->found);
         } else if (!only_arrivals) {
                 (void)orphans_step(f->orphans, entries);
         }
+        if (f->gone) {
+                g_autofree char *why = (char *)g_steal_pointer(&f->gone);
+
+                f->hooks->lost(f, why, f->userdata);
+                return false;
+        }
+        if (!reading(f) && folder_poll_due_usec(f) == 0)
+                end_polling(f);
         return folder_scanning(f);
 }
 
 bool folder_scanning(const struct folder *f)
 {
-        return f->usable && (scan_busy(f->backlog) || scan_busy(f->arrivals) || orphans_busy(f->orphans));
+        return f->usable && (reading(f) || orphans_busy(f->orphans));
+}
+
+/* ---- polling */
+
+bool folder_hears(const struct folder *f, const char *file)
+{
+        g_autofree char *directory = NULL;
+
+        if (polling_count(f->polling) == 0)
+                return true;
+        if (polling_why(f->polling))
+                return false;
+        directory = path_directory(file);
+        return !polling_has(f->polling, directory);
+}
+
+uint64_t folder_poll_due_usec(const struct folder *f)
+{
+        return f->usable ? polling_due_usec(f->polling) : 0;
+}
+
+static void push_polled(const char *directory, void *userdata)
+{
+        scan_push(((struct folder *)userdata)->polled, directory);
+}
+
+void folder_poll(struct folder *f, uint64_t now_usec)
+{
+        uint64_t due = folder_poll_due_usec(f);
+
+        if (due == 0 || due > now_usec)
+                return;
+        if (folder_is_there(f))
+                polling_begin(f->polling, push_polled, f);
+        else
+                f->hooks->lost(f, "removed or replaced", f->userdata);
+}
+
+void folder_mounts_changed(struct folder *f)
+{
+        if (f->usable && polling_mounts_changed(f->polling))
+                folder_rescan(f);
 }
 
 bool folder_has_arrivals(const struct folder *f)

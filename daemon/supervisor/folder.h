@@ -10,6 +10,7 @@
 #include "job.h"
 #include "orphans.h"
 #include "outbox.h"
+#include "polling.h"
 #include "suspects.h"
 
 #include <systemd/sd-event.h>
@@ -47,6 +48,11 @@ struct folder {
         int processed_fd;      /* -1 without one */
         struct scan *arrivals; /* directories that have just appeared */
         struct scan *backlog;  /* everything */
+        struct polling *polling;
+        struct scan *polled;    /* the folders that no watch tells of */
+        GHashTable *unreadable; /* char *: folders that cannot be read, as the journal knows */
+        unsigned turn;          /* of the two, where both are being read */
+        char *gone;             /* why the inbox was found to be gone while it was read, or NULL */
         bool watch_trouble_told;
         enum reason taking_told; /* why originals cannot be taken away, as the journal knows */
         char *stalled;           /* why nothing can be written there now, or NULL */
@@ -78,6 +84,16 @@ bool folder_is_there(const struct folder *folder);
 
 /* Look at everything in it again, from the beginning. */
 void folder_rescan(struct folder *folder);
+
+/* Something was mounted or unmounted: notice if it was below the inbox. */
+void folder_mounts_changed(struct folder *folder);
+
+/* When the folders in it that are polled are to be read again, 0 for never; and begin with that if it is time. */
+uint64_t folder_poll_due_usec(const struct folder *folder);
+void folder_poll(struct folder *folder, uint64_t now_usec);
+
+/* Whether what happens to @file is told by the kernel. */
+bool folder_hears(const struct folder *folder, const char *file);
 
 /* Go on reading for at most @entries.  With @only_arrivals leave the backlog alone.  Returns whether anything is left to read. */
 bool folder_step(struct folder *folder, unsigned entries, bool only_arrivals);

@@ -131,9 +131,14 @@ static int on_mounts(sd_event_source *source, int fd, uint32_t revents, void *us
 {
         struct folders *s = (struct folders *)userdata;
 
-        for (guint i = 0; i < s->all->len; i++)
-                if (nth(s->all, i)->usable && !folder_is_there(nth(s->all, i)))
-                        on_lost(nth(s->all, i), "another file system is there now", s);
+        for (guint i = 0; i < s->all->len; i++) {
+                struct folder *f = nth(s->all, i);
+
+                if (f->usable && !folder_is_there(f))
+                        on_lost(f, "another file system is there now", s);
+                else
+                        folder_mounts_changed(f);
+        }
         return 0;
 }
 
@@ -263,6 +268,25 @@ void folders_rescan(struct folders *s)
 {
         for (guint i = 0; i < s->all->len; i++)
                 folder_rescan(nth(s->all, i));
+}
+
+uint64_t folders_poll_due_usec(const struct folders *s)
+{
+        uint64_t first = 0;
+
+        for (guint i = 0; i < s->all->len; i++) {
+                uint64_t due = folder_poll_due_usec(nth(s->all, i));
+
+                if (due > 0 && (first == 0 || due < first))
+                        first = due;
+        }
+        return first;
+}
+
+void folders_poll(struct folders *s, uint64_t now_usec)
+{
+        for (guint i = 0; i < s->all->len; i++)
+                folder_poll(nth(s->all, i), now_usec);
 }
 
 void folders_probe(struct folders *s)

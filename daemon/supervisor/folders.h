@@ -34,6 +34,10 @@ bool folders_have_arrivals(const struct folders *folders);
 /* Look at everything again. */
 void folders_rescan(struct folders *folders);
 
+/* When the next one is to be polled, 0 for never; and beginning with those for which it is time. */
+uint64_t folders_poll_due_usec(const struct folders *folders);
+void folders_poll(struct folders *folders, uint64_t now_usec);
+
 /* See which stalled ones work again. */
 void folders_probe(struct folders *folders);
 

@@ -67,6 +67,13 @@ int path_make_folders(int root_fd, const char *path, mode_t mode, const char *ma
         return 0;
 }
 
+char *path_directory(const char *path)
+{
+        const char *slash = strrchr(path, '/');
+
+        return slash ? g_strndup(path, (gsize)(slash - path)) : g_strdup("");
+}
+
 const char *path_base(const char *path)
 {
         const char *slash = strrchr(path, '/');

@@ -20,6 +20,9 @@ int path_make_folders(int root_fd, const char *path, mode_t mode, const char *ma
  * or a negative errno. */
 int path_open_parent(int root_fd, const char *path, bool make, const char **ret_base);
 
+/* The folder that holds @path, "" where that is the root; owned. */
+char *path_directory(const char *path);
+
 /* The last component of @path. */
 const char *path_base(const char *path);
 

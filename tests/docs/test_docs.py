@@ -208,51 +208,6 @@ def test_keys_are_in_the_manual(table):
     assert set(items(table)) == set(key_tables()[table])
 
 
-@pytest.mark.parametrize("table", SECTIONS)
-def test_keys_to_come_are_marked(table):
-    for key, kind in key_tables()[table].items():
-        assert items(table)[key].startswith(".Em Coming .\n") == (kind == "KEY_NOT_YET"), key
-
-
-def not_yet():
-    """What belongs to the contract and is refused: {key: None, or the choice of it that is}."""
-    found = {key: None for table in key_tables().values() for key, kind in table.items() if kind == "KEY_NOT_YET"}
-    for name, body in re.findall(r"struct key_choice (\w+)\[\] = \{(.*?)\};", CONFIG_CODE, re.DOTALL):
-        for choice in re.findall(r'\{ "(\w+)", \w+, \.not_yet = true', body):
-            (key,) = re.findall(r'\{ "(\w+)", KEY_CHOICE, [^}]*\.choices = ' + name + r"\b", CONFIG_CODE)
-            found[key] = choice
-    return found
-
-
-@pytest.mark.parametrize("document", ["README", "shipped"])
-def test_what_is_said_to_come_is_what_is_refused(document):
-    """Neither more, nor less."""
-    if document == "README":
-        text = README.split("## Not built yet")[1].split("And these are missing")[0]
-        words = re.findall(r"`([^`]+)`", text)
-    else:
-        words = re.search(r"// Coming, and refused until then: (.*)\.\n", DEFAULT_CONFIGURATION).group(1).split(", ")
-    said = dict(word.replace('"', "").split(" = ") if " = " in word else (word, None) for word in words)
-    assert said == not_yet()
-
-
-def test_choices_to_come_are_marked():
-    for key, choice in not_yet().items():
-        if choice:
-            assert re.search(rf"^\.Em Coming :\n\.Qq {choice} \.$", items("folder")[key], re.MULTILINE), key
-    marked = {key for table in SECTIONS for key, text in items(table).items() if ".Em Coming" in text}
-    assert marked == set(not_yet())
-
-
-@pytest.mark.parametrize("key", sorted(key for key, choice in not_yet().items()))
-def test_what_is_said_to_come_is_refused(tmp_path, key):
-    choice = not_yet()[key]
-    value = f'"{choice}"' if choice else "10"
-    (tmp_path / "x.conf").write_text(f'folders = ( {{ inbox = "/in"; outbox = "/out"; {key} = {value}; }} );\n')
-    checked = check_config(tmp_path / "x.conf")
-    assert checked.returncode == 78 and "not supported yet" in checked.stderr, checked.stderr
-
-
 def test_defaults_of_numbers_are_those_of_the_code():
     """In the shipped file and in the manual page."""
     shown = dict(re.findall(r"(?<=[/{;] )(\w+) = (\d+);", DEFAULT_CONFIGURATION))

@@ -108,8 +108,9 @@ WRONG = [
         r"\{folder\}",
     ),
     # in the contract, and not built yet
-    (in_folder('watch = "poll";'), 3, "'watch'.*not supported yet"),
-    (in_folder("poll_seconds = 10;"), 3, "'poll_seconds'.*not supported yet"),
+    # watching
+    (in_folder('watch = "polling";'), 3, "'watch'"),
+    (in_folder("poll_seconds = 0;"), 3, "'poll_seconds'"),
     # originals
     (in_folder('originals = "delete"; orphans = "delete";'), 2, 'orphans = "delete"'),
     (in_folder('originals = "move";'), 2, "'processed'"),
