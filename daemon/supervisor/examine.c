@@ -12,40 +12,55 @@
 #define TELL_WAITING_USEC    UINT64_C(1000000)
 #define LINK_CHECK_USEC      UINT64_C(5000000)
 
+uint64_t examine_settle_usec(const struct folder_config *config, const struct source *source, bool heard)
+{
+        uint64_t settle = (uint64_t)config->settle_ms * 1000;
+
+        if (source->mtime_nsec / INT64_C(1000000000) == 0)
+                return MAX(settle, NO_MTIME_SETTLE_USEC);
+        if (source->writers == WRITERS_UNKNOWN && source->end != FORMAT_END_COMPLETE && !heard)
+                return MAX(settle, (uint64_t)config->poll_seconds * 1000000); /* a change shows when the folder is read again */
+        return source->writers == WRITERS_NONE && source->end == FORMAT_END_COMPLETE ? 0 : settle;
+}
+
 /* When the file has been quiet for long enough: 0 if it has, else the time at which to look again. */
 static uint64_t quiet_at(const struct work *w, const struct job *job)
 {
-        uint64_t settle = (uint64_t)job->folder->config->settle_ms * 1000, ready;
-        bool no_mtime = job->source.mtime_nsec / INT64_C(1000000000) == 0;
+        bool heard = folder_hears(job->folder, job->file);
+        uint64_t settle = examine_settle_usec(job->folder->config, &job->source, heard), ready = job->changed_usec + settle;
 
-        if (no_mtime)
-                settle = MAX(settle, NO_MTIME_SETTLE_USEC);
-        else if (job->source.writers == WRITERS_UNKNOWN && job->source.end != FORMAT_END_COMPLETE &&
-                 !folder_hears(job->folder, job->file)) /* a change shows when the folder is read again */
-                settle = MAX(settle, (uint64_t)job->folder->config->poll_seconds * 1000000);
-        else if (job->source.writers == WRITERS_NONE && job->source.end == FORMAT_END_COMPLETE)
-                return 0;
-        ready = job->changed_usec + settle;
-        return ready <= work_now_usec(w) ? 0 : ready;
+        return settle == 0 || ready <= work_now_usec(w) ? 0 : ready;
+}
+
+struct objection examine_open_error(int error)
+{
+        switch (error) {
+        case -ELOOP:
+                return (struct objection){ REASON_NOT_REGULAR, true, "it is a symbolic link, and links are not followed" };
+        case -EINVAL:
+                return (struct objection){ REASON_NOT_REGULAR, true, "it is no regular file" };
+        case -EAGAIN:
+                return (struct objection){ REASON_BEING_WRITTEN, false, NULL };
+        default:
+                return (struct objection){ reason_from_errno(error), false, g_strerror(-error) };
+        }
 }
 
 /* The file cannot be opened: what that means, and when to try again. */
 static void cannot_open(struct work *w, struct job *job, int error)
 {
-        enum reason reason = error == -EAGAIN ? REASON_BEING_WRITTEN : reason_from_errno(error);
+        const struct objection o = examine_open_error(error);
 
         if (error == -ENOENT || error == -ENOTDIR)
                 queue_remove(w->queue, job);
-        else if (error == -ELOOP)
-                outcome_skip(w, job, REASON_NOT_REGULAR, "it is a symbolic link, and links are not followed");
-        else if (error == -EINVAL)
-                outcome_skip(w, job, REASON_NOT_REGULAR, "it is no regular file");
-        else if (reason_kind(reason) == REASON_IS_WAITING)
-                outcome_hold(w, job, reason, work_now_usec(w) + job_retry_delay_usec(job->retries++, g_random_int()), true);
-        else if (reason_kind(reason) == REASON_IS_PASSING)
-                outcome_again(w, job, reason, g_strerror(-error));
+        else if (o.skip)
+                outcome_skip(w, job, o.reason, o.text);
+        else if (reason_kind(o.reason) == REASON_IS_WAITING)
+                outcome_hold(w, job, o.reason, work_now_usec(w) + job_retry_delay_usec(job->retries++, g_random_int()), true);
+        else if (reason_kind(o.reason) == REASON_IS_PASSING)
+                outcome_again(w, job, o.reason, o.text);
         else
-                outcome_fail(w, job, reason, g_strerror(-error));
+                outcome_fail(w, job, o.reason, o.text);
 }
 
 /* Somebody has it open for writing. */
@@ -154,22 +169,29 @@ static bool recall(struct work *w, struct job *job)
         return false;
 }
 
-/* What needs no worker to be refused.  Returns whether the job goes on. */
+struct objection examine_content(const struct config *config, const char *file, const struct source *source)
+{
+        if (source->format == FORMAT_NONE && !format_picture_name(path_base(file)))
+                return (struct objection){ REASON_UNSUPPORTED, true, "it is no picture" };
+        if (source->size == 0)
+                return (struct objection){ REASON_EMPTY, false, NULL };
+        if (source->format == FORMAT_NONE)
+                return (struct objection){ REASON_UNSUPPORTED, false, "its content is none of a picture that is known" };
+        if (source->size > (uint64_t)config->limits.file_mib * MIB)
+                return (struct objection){ REASON_TOO_LARGE, false, "the file is larger than 'file_mib' allows" };
+        return (struct objection){ .reason = REASON_NONE };
+}
+
+/* Returns whether the job goes on. */
 static bool accept(struct work *w, struct job *job)
 {
-        bool picture_name = format_picture_name(path_base(job->file));
+        const struct objection o = examine_content(w->config, job->file, &job->source);
 
-        if (job->source.format == FORMAT_NONE && !picture_name)
-                outcome_skip(w, job, REASON_UNSUPPORTED, "it is no picture");
-        else if (job->source.size == 0)
-                outcome_fail(w, job, REASON_EMPTY, NULL);
-        else if (job->source.format == FORMAT_NONE)
-                outcome_fail(w, job, REASON_UNSUPPORTED, "its content is none of a picture that is known");
-        else if (job->source.size > (uint64_t)w->config->limits.file_mib * MIB)
-                outcome_fail(w, job, REASON_TOO_LARGE, "the file is larger than 'file_mib' allows");
-        else
-                return true;
-        return false;
+        if (o.skip)
+                outcome_skip(w, job, o.reason, o.text);
+        else if (o.reason != REASON_NONE)
+                outcome_fail(w, job, o.reason, o.text);
+        return o.reason == REASON_NONE;
 }
 
 bool examine(struct work *w, struct job *job)

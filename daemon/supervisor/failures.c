@@ -136,18 +136,44 @@ static char *read_reason(const struct failures *f, const char *name, int64_t *re
         return (char *)g_steal_pointer(&text);
 }
 
-enum reason failures_find(struct failures *f, const char *file, const struct source *source, int64_t *ret_since)
+static enum reason find(struct failures *f, const char *file, const struct source *source, int64_t *ret_since, char **ret_where)
 {
         for (unsigned n = 1; f->any && n < NUMBERS_MAX; n++) {
                 g_autofree char *name = reason_name(file, n), *text = read_reason(f, name, ret_since);
                 enum reason reason = text ? failures_parse(text, source, f->basis) : REASON_NONE;
 
-                if (reason != REASON_NONE)
+                if (reason != REASON_NONE) {
+                        *ret_where = (char *)g_steal_pointer(&name);
                         return reason;
+                }
                 if (!text && !original_beside(f, file, n))
                         return REASON_NONE;
         }
         return REASON_NONE;
+}
+
+enum reason failures_find(struct failures *f, const char *file, const struct source *source, int64_t *ret_since)
+{
+        g_autofree char *where = NULL;
+
+        return find(f, file, source, ret_since, &where);
+}
+
+char *failures_where(struct failures *f, const char *file, const struct source *source)
+{
+        char *where = NULL;
+        int64_t since;
+
+        (void)find(f, file, source, &since, &where);
+        return where;
+}
+
+char *failures_read(struct failures *f, const char *name, char **ret_where)
+{
+        int64_t since;
+
+        *ret_where = reason_name(name, 1);
+        return read_reason(f, *ret_where, &since);
 }
 
 /* Read @directory and what is below it now: it holds failures only. */
@@ -338,6 +364,17 @@ int failures_new(sd_event *event, int root_fd, bool apart, const char *basis, co
         f->scan = scan_new(f->root_fd, &scan_hooks, f);
         *ret = f;
         return 0;
+}
+
+struct failures *failures_open_to_look(int root_fd, bool apart, const char *basis)
+{
+        struct failures *f = g_new0(struct failures, 1);
+
+        f->root_fd = root_fd;
+        f->apart = apart;
+        f->any = true;
+        record_hash(basis, f->basis);
+        return f;
 }
 
 void failures_start(struct failures *f)

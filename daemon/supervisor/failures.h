@@ -11,6 +11,9 @@
 
 #include <glib.h>
 
+/* Where they are without a folder `failed`, below the outbox. */
+#define FAILURES_OWN ".thumbnaild/failed"
+
 struct failures;
 
 struct failures_hooks {
@@ -26,6 +29,9 @@ int failures_new(sd_event *event, int root_fd, bool apart, const char *basis, co
                  struct failures **ret);
 void failures_free(struct failures *failures);
 
+/* The same to look at only, for failures_find() and the two after it: nothing is watched, and nothing to be heard of. */
+struct failures *failures_open_to_look(int root_fd, bool apart, const char *basis);
+
 /* Look through the store for what an operator did while nobody listened.  Calls hooks. */
 void failures_start(struct failures *failures);
 
@@ -38,6 +44,13 @@ void failures_set_basis(struct failures *failures, const char *basis);
 /* Whether @file in the version @source is known to have failed, under the present configuration as far as that matters.  Returns the
  * reason, or REASON_NONE; *@ret_since gets when it was noted, in seconds since the epoch. */
 enum reason failures_find(struct failures *failures, const char *file, const struct source *source, int64_t *ret_since);
+
+/* Where the note lies that failures_find() has found, below the store; owned, or NULL. */
+char *failures_where(struct failures *failures, const char *file, const struct source *source);
+
+/* Why @name, an original that was set apart in the store, or one that is about to be, failed: the content of its note, owned, and where
+ * that lies.  NULL, with *@ret_where set all the same, if there is none. */
+char *failures_read(struct failures *failures, const char *name, char **ret_where);
 
 /* Note that @file failed.  Returns 0 or a negative errno. */
 int failures_note(struct failures *failures, const char *file, const struct source *source, enum reason reason, const char *text);

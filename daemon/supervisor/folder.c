@@ -133,7 +133,6 @@ static int open_store(const char *key, const char *path, char **ret_why)
 static int open_stores(struct folder *f, char **ret_why)
 {
         static const struct failures_hooks hooks = { on_retry_wanted, on_give_back };
-        const char *own = ".thumbnaild/failed";
         int fd, r;
 
         if (f->config->processed) {
@@ -144,12 +143,12 @@ static int open_stores(struct folder *f, char **ret_why)
         if (f->config->failed) {
                 fd = open_store("failed", f->config->failed, ret_why);
         } else {
-                r = path_make_folders(outbox_root_fd(f->outbox), own, 0750, NULL);
-                fd = r < 0 ? r : path_openat(outbox_root_fd(f->outbox), own, O_RDONLY | O_DIRECTORY, 0);
+                r = path_make_folders(outbox_root_fd(f->outbox), FAILURES_OWN, 0750, NULL);
+                fd = r < 0 ? r : path_openat(outbox_root_fd(f->outbox), FAILURES_OWN, O_RDONLY | O_DIRECTORY, 0);
         }
         if (fd < 0) {
                 if (!*ret_why)
-                        *ret_why = g_strdup_printf("%s/%s cannot be made: %s", f->config->outbox, own, g_strerror(-fd));
+                        *ret_why = g_strdup_printf("%s/" FAILURES_OWN " cannot be made: %s", f->config->outbox, g_strerror(-fd));
                 return fd;
         }
         return failures_new(f->event, fd, f->config->failed != NULL, f->basis, &hooks, f, &f->failures);

@@ -2,6 +2,7 @@
 /* thumbnaild(8): arguments and configuration, then supervisor_run(). */
 
 #include "config.h"
+#include "explain.h"
 #include "log.h"
 #include "options.h"
 #include "roots.h"
@@ -55,6 +56,11 @@ int main(int argc, char **argv)
                 (void)printf("%s: fine\n", config->path ? config->path : "command line");
                 config_free(config);
                 return 0;
+        }
+        if (options.action == ACTION_EXPLAIN) {
+                status = explain(config, options.explain);
+                config_free(config);
+                return status;
         }
         status = supervisor_run(&options, config);
         log_close();

@@ -214,6 +214,24 @@ void mounts_locate(const struct mounts *mounts, const char *path, struct place *
         ret->visible = g_string_free(w.at, FALSE);
 }
 
+static const char *path_below(const char *outer, const char *inner)
+{
+        size_t n = outer ? strlen(outer) : 0;
+
+        while (n > 0 && outer[n - 1] == '/')
+                n--;
+        if (!outer || !inner || strncmp(outer, inner, n) != 0 || (inner[n] != '/' && inner[n] != '\0'))
+                return NULL;
+        return inner[n] == '/' ? inner + n + 1 : inner + n;
+}
+
+const char *place_below(const struct place *outer, const struct place *inner)
+{
+        const char *below = path_below(outer->visible, inner->visible);
+
+        return below ? below : path_below(outer->inside, inner->inside);
+}
+
 void place_done(struct place *place)
 {
         g_free(place->visible);

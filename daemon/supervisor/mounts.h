@@ -33,6 +33,9 @@ struct place {
 void mounts_locate(const struct mounts *mounts, const char *path, struct place *ret);
 void place_done(struct place *place);
 
+/* The path of @inner below @outer, "" if they are the same place, NULL if it does not lie there.  Borrowed from @inner. */
+const char *place_below(const struct place *outer, const struct place *inner);
+
 /* The remote file system that @path is on, or else one that is mounted somewhere below it; for people, owned.  NULL if all is local. */
 char *mounts_remote(const struct mounts *mounts, const char *path);
 

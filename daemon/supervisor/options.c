@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-enum { OPTION_VERSION = 256, OPTION_HELP };
+enum { OPTION_VERSION = 256, OPTION_HELP, OPTION_EXPLAIN };
 
 static const struct option long_options[] = {
         { "config", required_argument, NULL, 'c' },
@@ -23,6 +23,7 @@ static const struct option long_options[] = {
         { "workers", required_argument, NULL, 'w' },
         { "once", no_argument, NULL, '1' },
         { "check-config", no_argument, NULL, 't' },
+        { "explain", required_argument, NULL, OPTION_EXPLAIN },
         { "version", no_argument, NULL, OPTION_VERSION },
         { "help", no_argument, NULL, OPTION_HELP },
         { 0 },
@@ -34,6 +35,7 @@ void options_help(void)
                     "\n"
                     "  thumbnaild [-c FILE] [-w N] [-1]\n"
                     "  thumbnaild -i INBOX -o OUTBOX [-s N[xM]] [-f FORMAT] [-w N] [-1]\n"
+                    "  thumbnaild [-c FILE | -i INBOX -o OUTBOX] --explain FILE\n"
                     "\n"
                     "  -c, --config FILE     serve by FILE, not by " CONFIG_PATH "\n"
                     "  -i, --inbox DIR       serve this one folder, without a configuration file\n"
@@ -43,6 +45,7 @@ void options_help(void)
                     "  -w, --workers N       so many workers; 0: one per usable CPU\n"
                     "  -1, --once            make what the inboxes hold now, then exit\n"
                     "  -t, --check-config    say what is wrong with the configuration, start nothing\n"
+                    "      --explain FILE    say what is done with FILE and why, start nothing\n"
                     "      --version, --help\n"
                     "\n"
                     "See thumbnaild(8) and thumbnaild.conf(5).\n",
@@ -121,6 +124,10 @@ static int take(int c, struct options *o, bool *preset)
         case 't':
                 o->action = ACTION_CHECK_CONFIG;
                 return 0;
+        case OPTION_EXPLAIN:
+                o->action = ACTION_EXPLAIN;
+                o->explain = optarg;
+                return 0;
         case OPTION_VERSION:
                 o->action = ACTION_VERSION;
                 return 0;
@@ -151,6 +158,8 @@ int options_parse(int argc, char **argv, struct options *ret)
                 *ret = o;
                 return 0;
         }
+        if (o.action == ACTION_EXPLAIN && o.once)
+                return usage("--explain starts nothing, --once does", NULL);
         if (o.config_path && (o.inbox || o.outbox))
                 return usage("-c and -i exclude each other", NULL);
         if (!o.inbox != !o.outbox)

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-enum options_action { ACTION_SERVE, ACTION_CHECK_CONFIG, ACTION_VERSION, ACTION_HELP };
+enum options_action { ACTION_SERVE, ACTION_CHECK_CONFIG, ACTION_EXPLAIN, ACTION_VERSION, ACTION_HELP };
 
 struct options {
         enum options_action action;
@@ -15,6 +15,7 @@ struct options {
         const char *inbox, *outbox; /* both or neither */
         char preset_name[24];       /* with -s or -f: what to call the one preset, else empty */
         struct wire_spec spec;      /* of that preset */
+        const char *explain;        /* with ACTION_EXPLAIN: the file */
         int workers;                /* -1: as configured */
         bool once;
 };

@@ -4,6 +4,7 @@
 #include "outbox.h"
 
 #include "base.h"
+#include "lock.h"
 #include "path.h"
 
 #include <assert.h>
@@ -12,12 +13,9 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/sysmacros.h>
 #include <sys/xattr.h>
-#include <time.h>
 
 #define OWN_FOLDER          ".thumbnaild"
 #define TEMPORARY_FOLDER    OWN_FOLDER "/tmp"
@@ -40,41 +38,6 @@ struct outbox {
         uint64_t temporaries;
 };
 
-static pid_t find_holder(const struct stat *st)
-{
-        _cleanup_(fd_closep) int fd = open("/proc/locks", O_RDONLY | O_CLOEXEC);
-        g_autofree char *wanted = g_strdup_printf(" %02x:%02x:%ju ", major(st->st_dev), minor(st->st_dev), (uintmax_t)st->st_ino);
-        g_autofree char *text = NULL;
-        const char *at, *flock_word;
-        int pid = 0;
-
-        if (fd < 0 || !g_file_get_contents("/proc/locks", &text, NULL, NULL))
-                return 0;
-        at = strstr(text, wanted);
-        if (!at)
-                return 0;
-        while (at > text && at[-1] != '\n')
-                at--;
-        flock_word = strstr(at, "FLOCK");
-        return flock_word && sscanf(flock_word, "FLOCK %*s %*s %d", &pid) == 1 ? pid : 0;
-}
-
-static int lock_root(int fd, uint64_t wait_usec)
-{
-        const struct timespec pause = { .tv_nsec = 50 * 1000000L };
-
-        for (uint64_t waited = 0;; waited += 50000) {
-                if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-                        return 0;
-                if (errno == ENOLCK || errno == EBADF ||
-                    errno == EOPNOTSUPP) /* a file system without locks cannot be shared safely, */
-                        return 0;        /* but is no reason not to work */
-                if (errno != EWOULDBLOCK || waited >= wait_usec)
-                        return neg_errno();
-                (void)nanosleep(&pause, NULL); /* only while starting: no event loop is kept waiting */
-        }
-}
-
 /* Remove what a crash left under temporary names. */
 static void sweep(int root_fd)
 {
@@ -94,9 +57,7 @@ static void sweep(int root_fd)
 static void try_out(struct outbox *o)
 {
         _cleanup_(fd_closep) int fd = openat(o->root_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-        long name_max = fpathconf(o->root_fd, _PC_NAME_MAX);
 
-        o->component_max = name_max > 32 && name_max < NAME_MAX ? (size_t)name_max : NAME_MAX;
         o->has_unnamed = fd >= 0;
         if (fd < 0)
                 fd = openat(o->root_fd, PROBE, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -107,10 +68,24 @@ static void try_out(struct outbox *o)
         }
 }
 
+/* Consumes @root_fd. */
+static struct outbox *outbox_new(int root_fd, const struct stat *st)
+{
+        struct outbox *o = g_new0(struct outbox, 1);
+        long name_max = fpathconf(root_fd, _PC_NAME_MAX);
+
+        o->references = 1;
+        o->root_fd = root_fd;
+        o->device = st->st_dev;
+        o->inode = st->st_ino;
+        o->folder_fd = -1;
+        o->component_max = name_max > 32 && name_max < NAME_MAX ? (size_t)name_max : NAME_MAX;
+        return o;
+}
+
 int outbox_open(const char *path, uint64_t wait_usec, struct outbox **ret, pid_t *ret_holder)
 {
         _cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        struct outbox *o;
         struct stat st;
         int r;
 
@@ -119,24 +94,37 @@ int outbox_open(const char *path, uint64_t wait_usec, struct outbox **ret, pid_t
                 fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)
                 return neg_errno();
-        r = lock_root(fd, wait_usec);
+        r = lock_take(fd, wait_usec);
         if (r < 0) {
                 if (r == -EWOULDBLOCK)
-                        *ret_holder = find_holder(&st);
+                        *ret_holder = lock_holder(&st);
                 return r;
         }
         if (faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) < 0)
                 return neg_errno();
         sweep(fd);
-        o = g_new0(struct outbox, 1);
-        o->references = 1;
-        o->root_fd = fd_steal(&fd);
-        o->device = st.st_dev;
-        o->inode = st.st_ino;
-        o->folder_fd = -1;
-        try_out(o);
-        *ret = o;
+        *ret = outbox_new(fd_steal(&fd), &st);
+        try_out(*ret);
         return 0;
+}
+
+int outbox_open_to_look(const char *path, struct outbox **ret)
+{
+        _cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct stat st;
+
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return neg_errno();
+        *ret = outbox_new(fd_steal(&fd), &st);
+        (*ret)->has_xattrs = fgetxattr((*ret)->root_fd, RECORD_XATTR, NULL, 0) >= 0 || errno == ENODATA;
+        return 0;
+}
+
+pid_t outbox_holder(const struct outbox *o)
+{
+        const struct stat st = { .st_dev = o->device, .st_ino = o->inode };
+
+        return lock_holder(&st);
 }
 
 struct outbox *outbox_ref(struct outbox *outbox)

@@ -17,6 +17,13 @@ struct outbox;
  * -errno. */
 int outbox_open(const char *path, uint64_t wait_usec, struct outbox **ret, pid_t *ret_holder);
 
+/* Open the outbox at @path to look at it, beside whoever serves it: nothing is locked, made, swept or tried.  Returns 0 with an owned
+ * outbox, or a negative errno. */
+int outbox_open_to_look(const char *path, struct outbox **ret);
+
+/* The process that holds its lock; 0 if none does, or that cannot be seen. */
+pid_t outbox_holder(const struct outbox *outbox);
+
 /* Several folders may share one outbox.  Freed with the last reference; NULL is fine. */
 struct outbox *outbox_ref(struct outbox *outbox);
 void outbox_unref(struct outbox *outbox);

@@ -81,8 +81,7 @@ static void give_up(struct work *w, struct job *job, enum reason reason, const c
         outcome_finish(w, job);
 }
 
-/* What may be an interrupted upload: it gets time to be resumed before it is set apart. */
-static bool may_be_resumed(enum reason reason)
+bool outcome_may_be_resumed(enum reason reason)
 {
         return reason == REASON_TRUNCATED || reason == REASON_CORRUPT || reason == REASON_EMPTY;
 }
@@ -91,7 +90,7 @@ bool outcome_await_abandonment(struct work *w, struct job *job, enum reason reas
 {
         int64_t left = since + job->folder->config->abandon_seconds - (int64_t)time(NULL);
 
-        if (failures_apart_fd(job->folder->failures) < 0 || !may_be_resumed(reason) || left <= 0)
+        if (failures_apart_fd(job->folder->failures) < 0 || !outcome_may_be_resumed(reason) || left <= 0)
                 return false;
         if (w->once) { /* a later run sets it apart */
                 job_step(job, JOB_REFUSE);

@@ -15,6 +15,9 @@ void outcome_made(struct work *work, struct job *job);
 /* A permanent failure; @text says more than @reason and may be NULL. */
 void outcome_fail(struct work *work, struct job *job, enum reason reason, const char *text);
 
+/* Whether what failed for @reason may be an interrupted upload: it gets time to be resumed before it is set apart. */
+bool outcome_may_be_resumed(enum reason reason);
+
 /* If @job, which failed for @reason at @since (seconds since the epoch), may be an interrupted upload: let it wait for its resumption
  * before it is set apart.  Returns whether it waits now. */
 bool outcome_await_abandonment(struct work *work, struct job *job, enum reason reason, int64_t since);

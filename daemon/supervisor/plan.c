@@ -7,6 +7,7 @@
 #include "name.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 
 /* What format = "same" may be. */
@@ -21,9 +22,8 @@ static enum format same_format(enum format format)
         return FORMAT_JPEG;
 }
 
-/* The name of the thumbnail by @preset, owned; *@ret_spec gets the preset's with its format decided. */
-static char *output_name(const struct folder *f, const char *file, enum format original, const struct preset *preset,
-                         struct wire_spec *ret_spec)
+char *plan_name(const struct folder *f, const char *file, enum format original, const struct preset *preset,
+                struct wire_spec *ret_spec)
 {
         struct name_variant variant = { preset->name, NULL };
 
@@ -31,7 +31,8 @@ static char *output_name(const struct folder *f, const char *file, enum format o
         if (ret_spec->format == FORMAT_SAME)
                 ret_spec->format = same_format(original);
         variant.extension = format_extension((enum format)ret_spec->format);
-        return name_expand(f->config->template, f->config->label, file, &variant, outbox_component_max(f->outbox));
+        return name_expand(f->config->template, f->config->label, file, &variant,
+                           f->outbox ? outbox_component_max(f->outbox) : NAME_MAX);
 }
 
 int plan_open_folders(struct folder *f, const char *file, const struct source *source, int *ret, unsigned room)
@@ -41,8 +42,7 @@ int plan_open_folders(struct folder *f, const char *file, const struct source *s
 
         for (guint i = 0; i < f->config->presets->len; i++) {
                 struct wire_spec spec;
-                g_autofree char *name =
-                        output_name(f, file, source->format, (const struct preset *)f->config->presets->pdata[i], &spec);
+                g_autofree char *name = plan_name(f, file, source->format, (const struct preset *)f->config->presets->pdata[i], &spec);
                 int fd;
 
                 if (!g_hash_table_add(seen, g_path_get_dirname(name)))
@@ -66,7 +66,7 @@ void plan_names(const struct folder *f, const char *file, void (*hear)(const cha
 
                 for (size_t k = 0; k < (any ? G_N_ELEMENTS(same_formats) : 1); k++) {
                         struct wire_spec spec;
-                        g_autofree char *name = output_name(f, file, any ? same_formats[k] : FORMAT_NONE, preset, &spec);
+                        g_autofree char *name = plan_name(f, file, any ? same_formats[k] : FORMAT_NONE, preset, &spec);
 
                         hear(name, userdata);
                 }
@@ -89,7 +89,7 @@ static void plan_one(struct folder *f, const char *file, const struct source *so
                      struct record *record, struct plan *plan)
 {
         struct wire_spec spec;
-        g_autofree char *name = output_name(f, file, source->format, preset, &spec);
+        g_autofree char *name = plan_name(f, file, source->format, preset, &spec);
         enum outbox_state state;
 
         (void)g_strlcpy(record->preset, preset->fingerprint, sizeof record->preset);

@@ -5,6 +5,11 @@
 
 #include "folder.h"
 
+/* The name of the thumbnail of @file by @preset, below the outbox, for an original of that format; without an open outbox as if that took names of any length.  Owned; *@ret_spec gets the preset's
+ * with its format decided. */
+char *plan_name(const struct folder *folder, const char *file, enum format original, const struct preset *preset,
+                struct wire_spec *ret_spec);
+
 /* The folders in which thumbnails of @file stand, open for fsync(2): at most @room, each once, into @ret.  Returns their number, or a
  * negative errno with nothing opened. */
 int plan_open_folders(struct folder *folder, const char *file, const struct source *source, int *ret, unsigned room);

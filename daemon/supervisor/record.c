@@ -39,9 +39,16 @@ int record_parse(const char *text, size_t length, struct record *ret)
         return 0;
 }
 
+unsigned record_differences(const struct record *have, const struct record *wanted)
+{
+        return (have->size != wanted->size ? RECORD_SIZE : 0U) | (have->inode != wanted->inode ? RECORD_INODE : 0U) |
+               (have->mtime_nsec != wanted->mtime_nsec ? RECORD_MTIME : 0U) |
+               (strcmp(have->preset, wanted->preset) != 0 ? RECORD_PRESET : 0U);
+}
+
 enum record_match record_match(const struct record *have, const struct record *wanted)
 {
-        if (have->size != wanted->size || have->inode != wanted->inode || strcmp(have->preset, wanted->preset) != 0)
-                return RECORD_STALE;
-        return have->mtime_nsec == wanted->mtime_nsec ? RECORD_FRESH : RECORD_MTIME_ONLY;
+        unsigned differences = record_differences(have, wanted);
+
+        return differences == 0 ? RECORD_FRESH : differences == RECORD_MTIME ? RECORD_MTIME_ONLY : RECORD_STALE;
 }

@@ -39,5 +39,9 @@ enum record_match {
         RECORD_STALE,      /* another version, or by another preset */
 };
 
+/* In what two records differ. */
+enum { RECORD_SIZE = 1, RECORD_INODE = 2, RECORD_MTIME = 4, RECORD_PRESET = 8 };
+unsigned record_differences(const struct record *have, const struct record *wanted);
+
 /* The file's name is left out: a folder that was renamed together with its thumbnails needs no work. */
 enum record_match record_match(const struct record *have, const struct record *wanted);

@@ -8,19 +8,10 @@
 
 #include <string.h>
 
-static bool path_holds(const char *outer, const char *inner)
-{
-        size_t n = outer ? strlen(outer) : 0;
-
-        while (n > 0 && outer[n - 1] == '/')
-                n--;
-        return outer && inner && strncmp(outer, inner, n) == 0 && (inner[n] == '/' || inner[n] == '\0');
-}
-
 /* @inner is @outer or lies below it. */
 static bool place_holds(const struct place *outer, const struct place *inner)
 {
-        return path_holds(outer->visible, inner->visible) || path_holds(outer->inside, inner->inside);
+        return place_below(outer, inner) != NULL;
 }
 
 struct root {

@@ -87,6 +87,36 @@ static void add(struct suspects *s, const struct entry *e, bool was_in_flight)
         s->was_in_flight += was_in_flight;
 }
 
+/* Read the entry at @place into @e.  Returns whether it is one. */
+static bool read_entry(int fd, unsigned place, struct entry *e)
+{
+        return pread(fd, e, sizeof *e, (off_t)(place * sizeof *e)) > (ssize_t)offsetof(struct entry, file) && e->used == ENTRY &&
+               memchr(e->file, '\0', sizeof e->file);
+}
+
+static char *note_name(const char *label)
+{
+        char hash[RECORD_HASH_BYTES];
+
+        record_hash(label, hash);
+        return g_strconcat(".thumbnaild/inflight-", hash, NULL);
+}
+
+bool suspects_peek(struct outbox *outbox, const char *label, const char *file, bool *ret_in_flight)
+{
+        g_autofree char *name = note_name(label);
+        _cleanup_(fd_closep) int fd = path_openat(outbox_root_fd(outbox), name, O_RDONLY | O_NOFOLLOW, 0);
+        g_autofree struct entry *e = g_new0(struct entry, 1);
+
+        for (unsigned i = 0; fd >= 0 && i < SLOTS + WAITING_MAX; i++) {
+                if (!read_entry(fd, i, e) || strcmp(e->file, file) != 0)
+                        continue;
+                *ret_in_flight = i < SLOTS;
+                return true;
+        }
+        return false;
+}
+
 static void take_over(struct suspects *s, int fd)
 {
         g_autofree struct entry *e = g_new0(struct entry, 1);
@@ -94,8 +124,7 @@ static void take_over(struct suspects *s, int fd)
         gpointer file, value;
 
         for (unsigned i = 0; i < SLOTS + WAITING_MAX; i++)
-                if (pread(fd, e, sizeof *e, (off_t)(i * sizeof *e)) > (ssize_t)offsetof(struct entry, file) && e->used == ENTRY &&
-                    memchr(e->file, '\0', sizeof e->file))
+                if (read_entry(fd, i, e))
                         add(s, e, i < SLOTS);
         (void)!ftruncate(fd, 0);
         g_hash_table_iter_init(&iter, s->all);
@@ -107,12 +136,10 @@ struct suspects *suspects_open(struct outbox *outbox, const char *label)
 {
         struct suspects *s = g_new0(struct suspects, 1);
         _cleanup_(fd_closep) int fd = -1;
-        char hash[RECORD_HASH_BYTES];
 
-        record_hash(label, hash);
         s->root_fd = outbox_root_fd(outbox);
         s->fd = -1;
-        s->name = g_strconcat(".thumbnaild/inflight-", hash, NULL);
+        s->name = note_name(label);
         s->all = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
         (void)path_make_folders(s->root_fd, ".thumbnaild", 0750, NULL);
         fd = path_openat(s->root_fd, s->name, O_RDWR | O_NOFOLLOW, 0);

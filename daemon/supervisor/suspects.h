@@ -18,6 +18,10 @@ struct suspects;
  * turn.  @label tells folders of a shared outbox apart.  Never fails: without a file nothing is noted. */
 struct suspects *suspects_open(struct outbox *outbox, const char *label);
 
+/* Look, beside whoever has it open or may have died, whether @file is noted; *@ret_in_flight: as in flight, else as one that waits for
+ * its turn as a suspect. */
+bool suspects_peek(struct outbox *outbox, const char *label, const char *file, bool *ret_in_flight);
+
 /* Nothing is in flight any more, whatever was noted; frees. */
 void suspects_close(struct suspects *suspects);
 
