@@ -1,27 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The session: a mount namespace with a journal of its own.  Each test gets folders, and daemons that must end cleanly."""
 
-import ctypes
-import os
-import subprocess
-
 import daemon
 import pytest
-from journal import Journal
+from journal import Journal, own_run
 from watch import Watcher
-
-CLONE_NEWNS = 0x00020000
 
 
 def pytest_configure(config):
     """Before any thread exists: what is mounted from here on is seen by our daemons and ends with us."""
-    if os.geteuid() != 0:
-        raise pytest.UsageError("the end-to-end tests need root (a journal and file systems of their own): run tests/run")
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNS) != 0:
-        raise pytest.UsageError(f"unshare(CLONE_NEWNS): {os.strerror(ctypes.get_errno())}; a container without CAP_SYS_ADMIN?")
-    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "thumbnaild-tests", "/run"], check=True)
+    try:
+        own_run()
+    except OSError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Cost as work grows: measured at sizes a few times apart, and the exponent of the curve."""
+
+import time
+from dataclasses import dataclass
+
+import numpy
+
+import account
+from daemon import ENVIRONMENT, PROGRAM, process_status
+from ground import jpeg
+from ours import arguments
+from PIL import Image
+from pictures import encoded
+from result import Line
+from workloads import originals
+
+SUPERVISOR_USEC = 100
+PRESETS = (1, 2, 3, 5, 7, 10)
+MEGAPIXELS = (0.1, 0.3, 1, 3, 10, 30, 100)
+DETAIL = "Oppo"  # of its name: a photo as a camera makes them, to be cut or repeated
+
+
+@dataclass
+class Curve:
+    name: str
+    of: str
+    metric: str
+    unit: str
+    points: list  # of (x, y)
+
+    def exponent(self, points=None):
+        """Of y = a x^b, by least squares of the logarithms."""
+        x, y = zip(*(points or self.points))
+        return float(numpy.polyfit(numpy.log(x), numpy.log(y), 1)[0]) if len(x) > 1 else float("nan")
+
+    def last_exponent(self):
+        """Between the last two points, where fixed costs matter least."""
+        return self.exponent(self.points[-2:])
+
+
+def backlog(bench, folders, count, sizes=(256,)):
+    """Pictures that lie in the inbox when the daemon starts: from its start to the last `made`.  Returns figures by name."""
+    before, began = bench.journal.made, time.monotonic()
+    with bench.ours.serving(folders, sizes) as (daemon, counted):
+        bench.journal.wait(before + count, daemon)
+        wall, cpu, supervisor = bench.journal.last - began, counted.cpu(), account.process_cpu(daemon.pid)
+        resident = int(process_status(daemon.pid)["VmHWM"].split()[0]) / 1024
+    return {"wall": wall, "cpu": cpu, "supervisor": supervisor, "resident": resident}
+
+
+def up_to_date(folders, sizes=(256,)):
+    """The next start, with nothing to do: seconds of CPU, all processes."""
+    return account.run("once", [PROGRAM, "--once", *arguments(folders, sizes)], ENVIRONMENT)[0]
+
+
+def _powers(bench, quick, usual, long):
+    exponent = quick if bench.quick else long if bench.long else usual
+    return [10**n for n in range(min(exponent, 3) - 1 if bench.quick else 3, exponent + 1)]
+
+
+def files(bench):
+    """Tiny pictures in one folder: what remains is the cost of a file."""
+    data, found = encoded(width=16, height=12), []
+    for count in _powers(bench, 2, 5, 6):
+        with bench.ground(mib=max(2048, count * 20 // 1000)) as ground:
+            folders = bench.ours.folders(ground)
+            for n in range(count):
+                (folders.inbox / f"{n:07}.jpg").write_bytes(data)
+            found.append((count, backlog(bench, folders, count) | {"again": up_to_date(folders)}))
+        bench.say(f"growth: {count} files: {found[-1][1]['supervisor'] * 1e6 / count:.0f} us of the supervisor each")
+    return _file_curves("files in one folder", found)
+
+
+def folders_of_files(bench):
+    """One tiny picture in each of many folders."""
+    data, found = encoded(width=16, height=12), []
+    for count in [1, 10, 100, *_powers(bench, 2, 4, 5)] if not bench.quick else (1, 10, 100):
+        with bench.ground(mib=max(2048, count * 40 // 1000)) as ground:
+            folders = bench.ours.folders(ground)
+            for n in range(count):
+                (folders.inbox / f"{n:06}").mkdir()
+                (folders.inbox / f"{n:06}" / "a.jpg").write_bytes(data)
+            found.append((count, backlog(bench, folders, count) | {"again": up_to_date(folders)}))
+        bench.say(f"growth: {count} folders: {found[-1][1]['supervisor'] * 1e6 / count:.0f} us of the supervisor each")
+    return _file_curves("folders", found)
+
+
+def _file_curves(name, found):
+    kinds = (("supervisor", "supervisor's CPU", "s"), ("cpu", "CPU, all processes", "s"), ("again", "CPU of a start with all done", "s"),
+             ("resident", "supervisor's peak memory", "MiB"))  # fmt: skip
+    return [Curve(name, key, text, unit, [(count, figures[key]) for count, figures in found]) for key, text, unit in kinds]
+
+
+def outputs(bench):
+    """Small pictures with more and more presets."""
+    count, points = bench.count(100), []
+    for n in PRESETS[: 2 if bench.quick else None]:
+        sizes = [32 + 24 * i for i in range(n)]
+        with bench.ground() as ground:
+            source = ground.copies("pictures", originals("seed1000"), count)
+            cost, _ = bench.ours.serve(ground, source, sizes)
+        points.append((n, cost.cpu * 1000 / count))
+        bench.say(f"growth: {n} presets: {points[-1][1]:.2f} ms CPU a picture")
+    return [Curve("presets", "cpu", "CPU a picture", "ms", points)]
+
+
+def picture_of(megapixels):
+    """A JPEG of that size with a photo's detail in every part of it: cut from one, or made of several side by side."""
+    photo = Image.open(next(path for path in originals("photos") if DETAIL in path.name)).convert("RGB")
+    side = round((megapixels * 1e6) ** 0.5)
+    whole = Image.new("RGB", (side, side))
+    for x in range(0, side, photo.width):
+        for y in range(0, side, photo.height):
+            whole.paste(photo, (x, y))
+    return jpeg(whole)
+
+
+def pixels(bench):
+    """One picture after the other, of one size, to 256 pixels."""
+    points = []
+    for megapixels in MEGAPIXELS[: 2 if bench.quick else None]:
+        count = bench.count(int(min(100, max(4, 60 / megapixels))))
+        with bench.ground() as ground:
+            source, data = ground.fresh("pictures"), picture_of(megapixels)
+            for n in range(count):
+                (source / f"{n:03}.jpg").write_bytes(data)
+            cost, _ = bench.ours.serve(ground, source, (256,))
+        points.append((megapixels, cost.cpu * 1000 / count))
+        bench.say(f"growth: {megapixels} megapixels: {points[-1][1]:.2f} ms CPU a picture")
+    return [Curve("megapixels", "cpu", "CPU a picture", "ms", points)]
+
+
+def measure(bench):
+    return [*files(bench), *folders_of_files(bench), *outputs(bench), *pixels(bench)]
+
+
+def lines(curves):
+    """What is wanted of them."""
+    made = []
+    for curve in curves:
+        if curve.name == "files in one folder" and curve.of == "supervisor":
+            for count, seconds in curve.points:
+                made.append(Line("supervisor", f"{count} files", "cpu", "us/file", [seconds * 1e6 / count], at_most=SUPERVISOR_USEC))
+    return made
