@@ -194,7 +194,21 @@ static bool accept(struct work *w, struct job *job)
         return o.reason == REASON_NONE;
 }
 
+/* Hear all news from before the look that has just been taken: they are of what was seen, and what comes later is of something newer.
+ * Returns whether the job goes on. */
+static bool catch_up(struct work *w, struct job *job)
+{
+        w->in_hand = job;
+        folder_listen(job->folder);
+        w->in_hand = NULL;
+        if (!job->abandoned)
+                return true;
+        job_step(job, JOB_REFUSE);
+        outcome_finish(w, job);
+        return false;
+}
+
 bool examine(struct work *w, struct job *job)
 {
-        return open_complete(w, job) && recall(w, job) && accept(w, job);
+        return open_complete(w, job) && catch_up(w, job) && recall(w, job) && accept(w, job);
 }

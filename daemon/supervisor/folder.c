@@ -250,6 +250,12 @@ static void end_polling(struct folder *f)
                 orphans_scan_complete(f->orphans, polling_why(f->polling) ? polling_found(f->polling) : f->found);
 }
 
+void folder_listen(struct folder *f)
+{
+        if (f->usable)
+                intake_drain(f->intake);
+}
+
 bool folder_step(struct folder *f, unsigned entries, bool only_arrivals)
 {
         if (!f->usable)

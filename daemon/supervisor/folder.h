@@ -95,6 +95,9 @@ void folder_poll(struct folder *folder, uint64_t now_usec);
 /* Whether what happens to @file is told by the kernel. */
 bool folder_hears(const struct folder *folder, const char *file);
 
+/* Hear what the kernel tells of the inbox so far.  Hooks are called; the folder may be closed afterwards. */
+void folder_listen(struct folder *folder);
+
 /* Go on reading for at most @entries.  With @only_arrivals leave the backlog alone.  Returns whether anything is left to read. */
 bool folder_step(struct folder *folder, unsigned entries, bool only_arrivals);
 

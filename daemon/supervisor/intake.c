@@ -159,27 +159,32 @@ static bool handle(struct intake *in, const struct inotify_event *e)
         return true;
 }
 
-/* Drain everything first: an event is only noted, the work comes later. */
-static int on_inotify(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+void intake_drain(struct intake *in)
 {
         static alignas(struct inotify_event) char buffer[BUFFER_BYTES];
-        struct intake *in = (struct intake *)userdata;
 
         for (;;) {
-                ssize_t n = read(fd, buffer, sizeof buffer);
+                ssize_t n = read(in->fd, buffer, sizeof buffer);
 
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n <= 0)
-                        return 0;
+                        return;
                 for (const char *at = buffer; at < buffer + n;) {
                         const struct inotify_event *e = (const struct inotify_event *)(const void *)at;
 
                         at += sizeof *e + e->len;
                         if (!handle(in, e))
-                                return 0;
+                                return;
                 }
         }
+}
+
+/* Drain everything first: an event is only noted, the work comes later. */
+static int on_inotify(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        intake_drain((struct intake *)userdata);
+        return 0;
 }
 
 int intake_new(sd_event *event, const struct intake_hooks *hooks, void *userdata, struct intake **ret)

@@ -47,6 +47,9 @@ int intake_watch_root(struct intake *intake, const char *path);
 /* Forget @directory and all below it. */
 void intake_unwatch(struct intake *intake, const char *directory);
 
+/* Hear what has happened so far, now and not in the next turn of the loop.  After the hook for a lost inbox, @intake may be gone. */
+void intake_drain(struct intake *intake);
+
 bool intake_watches_directory(const struct intake *intake, const char *directory);
 unsigned intake_watches(const struct intake *intake);
 

@@ -39,6 +39,13 @@ enum job_input {
 
 enum job_lane { LANE_FRESH, LANE_BACKLOG, LANE_ALONE, LANE_SUSPECT, _LANE_MAX };
 
+/* Whether its content may be another than the one last made. */
+enum job_rewritten {
+        REWRITTEN_NO,      /* mode, owner or times changed */
+        REWRITTEN_PERHAPS, /* it arrived, or a scan found it: size, inode and mtime tell */
+        REWRITTEN_SURELY,  /* a writer was seen to close it, who may have left all these as they were */
+};
+
 struct job_output {
         char *name; /* relative to the outbox */
         struct wire_spec spec;
@@ -66,18 +73,18 @@ struct job {
 
         /* What is known of the file. */
         struct source source;
-        int input_fd;           /* while RUNNING or STORING, else -1 */
-        bool seen;              /* source is filled */
-        bool rewritten;         /* a writer has closed it, or it has arrived, since it was last made */
-        bool touched;           /* an event came while it was RUNNING or STORING, */
-        bool touched_rewritten; /* and that was a writer's */
-        bool abandoned;         /* its folder was closed meanwhile: throw the result away */
-        uint64_t changed_usec;  /* the last change that was seen */
-        uint64_t complete_usec; /* when it was found complete */
-        bool asked;             /* somebody wants it tried, whatever is known of it: it arrived, or its reason file went */
-        bool abandoning;        /* it failed, and is set apart when it has not changed by due_usec */
-        uint64_t abandon_usec;  /* that time */
-        enum reason told;       /* the waiting reason that the journal knows already */
+        int input_fd; /* while RUNNING or STORING, else -1 */
+        bool seen;    /* source is filled */
+        enum job_rewritten rewritten;
+        bool touched;                         /* an event came while it was RUNNING or STORING, */
+        enum job_rewritten touched_rewritten; /* and what that means */
+        bool abandoned;                       /* its folder was closed meanwhile: throw the result away */
+        uint64_t changed_usec;                /* the last change that was seen */
+        uint64_t complete_usec;               /* when it was found complete */
+        bool asked;            /* somebody wants it tried, whatever is known of it: it arrived, or its reason file went */
+        bool abandoning;       /* it failed, and is set apart when it has not changed by due_usec */
+        uint64_t abandon_usec; /* that time */
+        enum reason told;      /* the waiting reason that the journal knows already */
 
         /* The work. */
         unsigned attempt;     /* worker deaths so far */

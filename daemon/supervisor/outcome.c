@@ -31,7 +31,8 @@ void outcome_finish(struct work *w, struct job *job)
 {
         struct folder *folder = job->folder;
         g_autofree char *file = g_strdup(job->file);
-        bool again = job->touched && !job->abandoned, rewritten = job->touched_rewritten;
+        enum job_rewritten rewritten = job->touched_rewritten;
+        bool again = job->touched && !job->abandoned;
 
         outcome_drop_work(job);
         queue_remove(w->queue, job);
@@ -40,7 +41,8 @@ void outcome_finish(struct work *w, struct job *job)
         job = queue_add(w->queue, folder, file, LANE_FRESH);
         if (!job)
                 return;
-        job->rewritten = job->asked = rewritten;
+        job->rewritten = rewritten;
+        job->asked = rewritten != REWRITTEN_NO;
         job->changed_usec = work_now_usec(w);
 }
 
@@ -219,7 +221,7 @@ void outcome_changed(struct work *w, struct job *job)
         outcome_drop_work(job);
         job->changed_usec = work_now_usec(w);
         job->complete_usec = 0;
-        job->rewritten = true;
+        job->rewritten = MAX(job->touched_rewritten, REWRITTEN_PERHAPS);
         job->touched = false;
         job_step(job, JOB_CHANGED);
         queue_ready(w->queue, job, job->lane);

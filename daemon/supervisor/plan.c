@@ -85,8 +85,8 @@ void plan_folders(const struct folder *f, const char *directory, void (*hear)(co
         }
 }
 
-static void plan_one(struct folder *f, const char *file, const struct source *source, bool rewritten, const struct preset *preset,
-                     struct record *record, struct plan *plan)
+static void plan_one(struct folder *f, const char *file, const struct source *source, enum job_rewritten rewritten,
+                     const struct preset *preset, struct record *record, struct plan *plan)
 {
         struct wire_spec spec;
         g_autofree char *name = plan_name(f, file, source->format, preset, &spec);
@@ -96,14 +96,16 @@ static void plan_one(struct folder *f, const char *file, const struct source *so
         state = outbox_look(f->outbox, name, record);
         switch (state) {
         case OUTBOX_FRESH:
-                return;
+                if (rewritten != REWRITTEN_SURELY)
+                        return;
+                break;
         case OUTBOX_TAKEN:
                 if (!plan->taken)
                         plan->taken = (char *)g_steal_pointer(&name);
                 return;
         case OUTBOX_RENAMED:
         case OUTBOX_RESTAMP:
-                if ((state == OUTBOX_RENAMED || !rewritten) && outbox_restamp(f->outbox, name, record) == 0) {
+                if ((state == OUTBOX_RENAMED || rewritten == REWRITTEN_NO) && outbox_restamp(f->outbox, name, record) == 0) {
                         plan->n_restamped++;
                         return;
                 }
@@ -116,7 +118,7 @@ static void plan_one(struct folder *f, const char *file, const struct source *so
                 (struct job_output){ .name = (char *)g_steal_pointer(&name), .spec = spec, .record = *record, .fd = -1 };
 }
 
-void plan_make(struct folder *f, const char *file, const struct source *source, bool rewritten, struct plan *ret)
+void plan_make(struct folder *f, const char *file, const struct source *source, enum job_rewritten rewritten, struct plan *ret)
 {
         struct record record = { .size = source->size, .inode = source->inode, .mtime_nsec = source->mtime_nsec };
 
@@ -140,7 +142,7 @@ bool plan_wants(struct folder *f, const char *file, int fd, const char *base)
         source.size = (uint64_t)st.st_size;
         source.inode = st.st_ino;
         source.mtime_nsec = source_mtime_nsec(&st);
-        plan_make(f, file, &source, true, &plan);
+        plan_make(f, file, &source, REWRITTEN_PERHAPS, &plan);
         wanted = plan.n_outputs > 0 || plan.taken;
         for (unsigned i = 0; i < plan.n_outputs; i++)
                 g_free(plan.outputs[i].name);

@@ -28,9 +28,10 @@ struct plan {
         char *taken;          /* owned name of one that something else holds, or NULL */
 };
 
-/* Compare what should stand in the outbox for @file in the version @source with what does.  With @rewritten a thumbnail that differs by
- * the original's mtime alone is made again, else it is stamped anew here. */
-void plan_make(struct folder *folder, const char *file, const struct source *source, bool rewritten, struct plan *ret);
+/* Compare what should stand in the outbox for @file in the version @source with what does.  A thumbnail that
+ * differs by the original's mtime alone is stamped anew here if it is not @rewritten; one that does not differ is made again if it surely
+ * is. */
+void plan_make(struct folder *folder, const char *file, const struct source *source, enum job_rewritten rewritten, struct plan *ret);
 
 /* Whether anything is to be done for entry @base of @fd, which is @file. */
 bool plan_wants(struct folder *folder, const char *file, int fd, const char *base);

@@ -40,11 +40,14 @@ static void reopen(struct work *w, struct job *job)
 void work_file(struct work *w, struct folder *folder, const char *file, enum folder_found how)
 {
         struct job *job = queue_find(w->queue, folder, file);
-        bool live = how != FOUND_BY_SCAN, rewritten = how != FOUND_CHANGED; /* what a scan finds may have been written unseen */
+        enum job_rewritten rewritten = how == FOUND_CHANGED  ? REWRITTEN_NO
+                                       : how == FOUND_CLOSED ? REWRITTEN_SURELY
+                                                             : REWRITTEN_PERHAPS;
+        bool live = how != FOUND_BY_SCAN;
 
         if (how == FOUND_GONE) {
                 failures_clear(folder->failures, file);
-                if (job && (job->state == JOB_QUEUED || job->state == JOB_WAITING))
+                if (job && job != w->in_hand && (job->state == JOB_QUEUED || job->state == JOB_WAITING))
                         queue_remove(w->queue, job);
                 else if (job)
                         job->touched = true; /* the check before publication sees it */
@@ -58,21 +61,21 @@ void work_file(struct work *w, struct folder *folder, const char *file, enum fol
                 }
                 job->changed_usec = work_now_usec(w);
         } else if (live) {
-                if (rewritten)
+                if (rewritten != REWRITTEN_NO)
                         job->changed_usec = work_now_usec(w);
                 if (job->state == JOB_RUNNING || job->state == JOB_STORING) {
                         job->touched = true;
-                        job->touched_rewritten |= rewritten;
+                        job->touched_rewritten = MAX(job->touched_rewritten, rewritten);
                         return;
                 }
                 reopen(w, job);
         }
-        if (live && rewritten) {
+        if (live && rewritten != REWRITTEN_NO) {
                 job->asked = true;
                 job->abandoning = false;
                 suspects_clear(folder->suspects, file);
         }
-        job->rewritten |= rewritten;
+        job->rewritten = MAX(job->rewritten, rewritten);
 }
 
 void work_try_again(struct work *w, struct folder *folder, const char *file, const struct source *source)
@@ -80,7 +83,7 @@ void work_try_again(struct work *w, struct folder *folder, const char *file, con
         if (source)
                 taking_back(w, folder, file, source); /* the inbox tells of its arrival */
         else
-                work_file(w, folder, file, FOUND_CLOSED);
+                work_file(w, folder, file, FOUND_ARRIVED);
 }
 
 static void stop_waiting(struct job *job, void *userdata)
@@ -220,7 +223,8 @@ static void advance(struct work *w, struct job *job)
         }
         if (!examine(w, job) || !plan_job(w, job) || !create_outputs(w, job))
                 return;
-        job->touched = job->touched_rewritten = false;
+        job->touched = false;
+        job->touched_rewritten = REWRITTEN_NO;
         submit(w, job);
 }
 
@@ -280,7 +284,7 @@ static void forget_one(struct job *job, void *userdata)
 
         if (job->folder != f->folder)
                 return;
-        if (job->state == JOB_RUNNING || job->state == JOB_STORING) {
+        if (job->state == JOB_RUNNING || job->state == JOB_STORING || job == f->work->in_hand) {
                 outcome_drop_temporaries(job);
                 job->abandoned = true;
         } else {

@@ -21,6 +21,7 @@ struct work {
         struct disk *mover;   /* takes originals away */
         uint64_t probe_usec;  /* when to see whether a stalled folder works again; 0 for never */
         uint64_t rescan_usec; /* when to look at everything again, since not all could be kept in mind; 0 for never */
+        struct job *in_hand;  /* being examined: news may change it, but not free it */
         unsigned taking;      /* originals that are being taken away */
         unsigned asked_again; /* how often work_retry_all() was called */
         bool exclusive;       /* the job in work runs alone */

@@ -121,3 +121,40 @@ def test_a_file_that_goes_away_is_no_failure(folders):
     folders.drop("behind.jpg", pictures.encoded(**SMALL))
     daemon.wait_made("behind.jpg")
     assert not daemon.events("failed")
+
+
+def rewrite(path, data):
+    """In place, and with the times of before when it is closed, as programs do that are told to preserve them."""
+    before = os.stat(path)
+    with open(path, "r+b") as file:
+        file.write(data)
+        file.flush()
+        os.utime(file.fileno(), ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_a_version_of_the_same_size_and_time(one, request):
+    """Only that a writer closed it tells that it is another."""
+    path = fresh(one, request) / "turned.tif"
+    name = relative(one, path)
+    first, second = (pictures.encode(pictures.corners().rotate(angle), "TIFF") for angle in (180, 0))
+    assert len(first) == len(second)
+    path.write_bytes(first)
+    one.wait_event("made", name)
+    rewrite(path, second)
+    one.wait_event("made", name, count=2)
+    pictures.assert_corners(pictures.open_checked(one.folders.thumbnail(name), "JPEG"))
+
+
+def test_a_version_of_the_same_size_and_time_behind_a_running_job(folders):
+    """What is rendered may be half of it, so it is not published."""
+    daemon = folders.start("-i", folders.inbox, "-o", folders.outbox, "-w", "1")
+    (worker,) = daemon.workers()
+    daemon.pause(worker)
+    folders.drop("a.tif", pictures.encode(pictures.corners().rotate(180), "TIFF"))
+    daemon.wait_busy()
+    rewrite(folders.path("a.tif"), pictures.encode(pictures.corners(), "TIFF"))
+    folders.drop("behind.jpg", pictures.encoded(**SMALL))
+    daemon.wait_status("1 waiting")
+    daemon.resume(worker)
+    daemon.wait_made("a.tif", "behind.jpg")
+    pictures.assert_corners(pictures.open_checked(folders.thumbnail("a.tif"), "JPEG"))

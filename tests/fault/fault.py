@@ -12,10 +12,11 @@ LIBRARY = BUILD / "libinject.so"
 CALLS = [
     "openat", "write", "fsync", "linkat", "renameat2", "mkdirat", "unlinkat", "fork", "recvmsg", "sendmsg",
     "fsetxattr", "futimens", "fstatat", "fallocate", "copy_file_range", "sync_file_range",
+    "lease",
 ]  # fmt: skip
 ROOM = 20
 FORM = struct.Struct("=4i2I")
-KILL_BEFORE, KILL_AFTER, NOTHING = -1, -2, 0
+KILL_BEFORE, KILL_AFTER, STOP, NOTHING = -1, -2, -3, 0
 FOR_EVER = -1
 
 

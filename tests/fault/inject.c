@@ -36,10 +36,12 @@ enum call {
         FALLOCATE,
         COPY_FILE_RANGE,
         SYNC_FILE_RANGE,
+        LEASE,
 };
 
 /* One per call.  From the time that it is written, @skip calls are let through, then @times calls (or all, if negative) get @error: an
- * errno; 0 to report success without doing anything; KILL_BEFORE and KILL_AFTER to kill the process. */
+ * errno; 0 to report success without doing anything; KILL_BEFORE and KILL_AFTER to kill the process; STOP to stop it, ahead of the
+ * call, until somebody continues it. */
 struct fault {
         int32_t armed, error, skip, times;
         uint32_t calls, hits;
@@ -47,6 +49,7 @@ struct fault {
 
 #define KILL_BEFORE (-1)
 #define KILL_AFTER  (-2)
+#define STOP        (-3)
 
 static struct fault *faults;
 static pid_t process;
@@ -87,6 +90,10 @@ static int tamper(enum call c, long *ret)
                 (void)kill(process, SIGKILL);
         if (f->error == KILL_AFTER)
                 return 2;
+        if (f->error == STOP) {
+                (void)kill(process, SIGSTOP);
+                return 0;
+        }
         *ret = f->error == 0 ? 0 : -1;
         errno = f->error;
         return 1;
@@ -165,6 +172,29 @@ WRAP(SYNC_FILE_RANGE, int, sync_file_range, (int fd, off64_t offset, off64_t siz
 
 WRAP_OPEN(openat)
 WRAP_OPEN(openat64)
+
+int fcntl64(int fd, int command, ...);
+int fcntl64(int fd, int command, ...)
+{
+        static int (*next)(int, int, ...);
+        long result = -1, argument;
+        va_list list;
+        int how = 0;
+
+        va_start(list, command);
+        argument = va_arg(list, long);
+        va_end(list);
+        if (!next)
+                *(void **)&next = real("fcntl64");
+        if (command == F_SETLEASE && argument == F_RDLCK)
+                how = tamper(LEASE, &result);
+        if (how == 1)
+                return -1;
+        result = next(fd, command, argument);
+        if (how == 2)
+                (void)kill(process, SIGKILL);
+        return (int)result;
+}
 
 long syscall(long number, ...)
 {
