@@ -55,8 +55,8 @@ const char *log_event_name(enum log_event_id event)
         return events[event].name;
 }
 
-/* Events that come as often as their cause does.  What is said of each file that was made or failed is never merged: whoever asks the
- * journal for a file finds it. */
+/* Events that come as often as their cause does.  What is said of each file that was made or failed is never merged, so that whoever asks
+ * the journal for a file finds it; nor which process is a worker, which readers of the other lines may want to know. */
 static bool may_flood(enum log_event_id event)
 {
         switch (event) {
@@ -65,8 +65,6 @@ static bool may_flood(enum log_event_id event)
         case EV_SKIPPED:
         case EV_RESCAN:
         case EV_OVERFLOW:
-        case EV_WORKER_STARTED:
-        case EV_WORKER_RETIRED:
         case EV_WORKER_LOST:
         case EV_WORKER_TIMEOUT:
         case EV_PAUSED:
@@ -137,7 +135,7 @@ int log_fd(void)
 
 bool log_pending(void)
 {
-        return backend.fd >= 0 && !g_queue_is_empty(&backend.waiting);
+        return backend.fd >= 0 && !backend.lost && (backend.dropped > 0 || !g_queue_is_empty(&backend.waiting));
 }
 
 bool log_lost(void)
@@ -152,10 +150,16 @@ void log_set_stderr_hooks(void (*before)(void *), void (*after)(void *), void *u
         backend.userdata = userdata;
 }
 
-static void drop(void)
+static void drop(uint64_t n)
 {
-        backend.dropped++;
-        backend.dropped_ever++;
+        backend.dropped += n;
+        backend.dropped_ever += n;
+}
+
+void log_add_dropped(uint64_t n)
+{
+        drop(n);
+        log_flush();
 }
 
 uint64_t log_dropped(void)
@@ -182,7 +186,7 @@ static int send_now(const void *data, size_t size)
                 backend.lost = true;
                 return 0;
         }
-        drop();
+        drop(1);
         return 1;
 }
 
@@ -244,9 +248,26 @@ static void to_stderr(enum log_event_id event, const char *sentence)
                 backend.after(backend.userdata);
 }
 
+/* What was dropped is said when nothing else waits, and if that does not go out either, later. */
+static void tell_dropped(void)
+{
+        uint64_t dropped = backend.dropped;
+
+        if (dropped == 0 || backend.fd < 0)
+                return;
+        backend.dropped = 0;
+        log_event(EV_DROPPED, FIELDS(F_NUM(COUNT, dropped)),
+                  "%" PRIu64 " lines of the log were dropped because the journal did not take them", dropped);
+        if (g_queue_is_empty(&backend.waiting))
+                return;
+        g_bytes_unref((GBytes *)g_queue_pop_head(&backend.waiting));
+        backend.waiting_bytes = 0;
+        backend.dropped = dropped;
+}
+
 void log_flush(void)
 {
-        while (log_pending()) {
+        while (!g_queue_is_empty(&backend.waiting)) {
                 GBytes *bytes = (GBytes *)g_queue_peek_head(&backend.waiting);
                 size_t size;
                 const void *data = g_bytes_get_data(bytes, &size);
@@ -257,13 +278,7 @@ void log_flush(void)
                 backend.waiting_bytes -= size;
                 g_bytes_unref(bytes);
         }
-
-        uint64_t dropped = backend.dropped;
-
-        backend.dropped = 0;
-        if (dropped > 0)
-                log_event(EV_DROPPED, FIELDS(F_NUM(COUNT, dropped)),
-                          "%" PRIu64 " lines of the log were dropped because the journal did not take them", dropped);
+        tell_dropped();
 }
 
 static void to_journal(GString *datagram)
@@ -276,7 +291,7 @@ static void to_journal(GString *datagram)
                 return;
         }
         if (backend.waiting_bytes + size > BUFFER_BYTES) {
-                drop();
+                drop(1);
                 g_bytes_unref(bytes);
                 return;
         }
@@ -287,7 +302,7 @@ static void to_journal(GString *datagram)
 /* Consumes @datagram. */
 static void tell(enum log_event_id event, const char *sentence, GString *datagram)
 {
-        if (backend.fd < 0 || backend.terminal)
+        if (backend.fd < 0 || backend.lost || backend.terminal)
                 to_stderr(event, sentence);
         if (backend.fd < 0) {
                 (void)g_string_free(datagram, TRUE);
@@ -428,16 +443,21 @@ void log_stderr(const char *format, ...)
         (void)fprintf(stderr, "thumbnaild: %s\n", safe);
 }
 
-void log_close(void)
+uint64_t log_close(void)
 {
         struct pollfd journal = { .fd = backend.fd, .events = POLLOUT };
 
         log_settle();
         g_clear_pointer(&backend.flood, flood_free);
         log_flush();
-        while (log_pending() && !backend.lost && poll(&journal, 1, CLOSE_MSEC) == 1)
+        while (log_pending() && poll(&journal, 1, CLOSE_MSEC) == 1)
                 log_flush();
+
+        uint64_t untold = backend.dropped + g_queue_get_length(&backend.waiting);
+
         g_queue_clear_full(&backend.waiting, (GDestroyNotify)g_bytes_unref);
         backend.waiting_bytes = 0;
+        backend.dropped = 0;
         backend.fd = fd_close(backend.fd);
+        return untold;
 }

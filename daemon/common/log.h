@@ -44,10 +44,10 @@ int log_connect(void);
 void log_open(int journal_fd);
 
 /* Send what is buffered, which waits for a journal that takes something, but not longer than a second for one that does not; release
- * everything. */
-void log_close(void);
+ * everything.  Returns how many lines are lost with it. */
+uint64_t log_close(void);
 
-/* The descriptor to wait on for room (POLLOUT) while log_pending(); then call log_flush(). */
+/* The descriptor to wait on for room (POLLOUT) while log_pending() says that something is still to be told; then call log_flush(). */
 int log_fd(void);
 bool log_pending(void);
 void log_flush(void);
@@ -58,6 +58,9 @@ void log_tick(void);
 
 /* Tell it now, since an end is near. */
 void log_settle(void);
+
+/* @n lines more were dropped, by somebody who cannot tell it. */
+void log_add_dropped(uint64_t n);
 
 /* How many lines were dropped so far; how often this process had @event to tell, with a line of its own or not. */
 uint64_t log_dropped(void);

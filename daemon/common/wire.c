@@ -23,6 +23,8 @@ static size_t size_of_kind(uint32_t kind)
         case WIRE_PUBLISHED:
         case WIRE_REFUSED:
                 return sizeof(struct wire_settle);
+        case WIRE_FAREWELL:
+                return sizeof(struct wire_farewell);
         default:
                 return 0;
         }
@@ -76,6 +78,7 @@ int wire_check(const union wire_message *m, size_t size, unsigned n_fds)
                 break;
         case WIRE_PUBLISHED:
         case WIRE_REFUSED:
+        case WIRE_FAREWELL:
                 ok = n_fds == 0;
                 break;
         default:

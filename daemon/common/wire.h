@@ -10,6 +10,7 @@
  *   worker → supervisor   REPLY      what became of it: a *claim*, checked before anything is published
  *   supervisor → worker   PUBLISHED  after a reply with REASON_NONE: the thumbnails stand under their names, it may log `made`
  *   supervisor → worker   REFUSED    after such a reply: they do not, forget it
+ *   worker → supervisor   FAREWELL   after the end of what the supervisor says: lines that the journal did not take, if any
  *
  * A worker renders one request at a time, but PUBLISHED for a job may come after the RENDER of the next, since making a group of
  * thumbnails durable takes longer than rendering one.  At most WIRE_UNSETTLED_MAX jobs of a worker are unsettled.
@@ -35,6 +36,7 @@ enum wire_kind {
         WIRE_REPLY,
         WIRE_PUBLISHED,
         WIRE_REFUSED,
+        WIRE_FAREWELL,
 };
 
 enum wire_fit { FIT_INSIDE, FIT_COVER, FIT_PAD, FIT_STRETCH };
@@ -115,11 +117,17 @@ struct wire_settle { /* PUBLISHED and REFUSED */
         uint32_t slot;
 };
 
+struct wire_farewell {
+        uint32_t version, kind;
+        uint64_t untold; /* lines that are lost with this worker */
+};
+
 _Static_assert(sizeof(struct wire_spec) == 56, "wire_spec has no padding");
 _Static_assert(sizeof(struct wire_hello) == 40 + WIRE_TEXT_BYTES, "wire_hello has no padding");
 _Static_assert(sizeof(struct wire_render) == 56 + WIRE_OUTPUTS_MAX * 56 + 2 * PATH_MAX, "wire_render has no padding");
 _Static_assert(sizeof(struct wire_reply) == 56 + WIRE_OUTPUTS_MAX * 16 + WIRE_TEXT_BYTES, "wire_reply has no padding");
 _Static_assert(sizeof(struct wire_settle) == 40, "wire_settle has no padding");
+_Static_assert(sizeof(struct wire_farewell) == 16, "wire_farewell has no padding");
 
 /* Any message, as received. */
 union wire_message {
@@ -130,6 +138,7 @@ union wire_message {
         struct wire_render render;
         struct wire_reply reply;
         struct wire_settle settle;
+        struct wire_farewell farewell;
 };
 
 /* Send one message of the size its kind has, with @n_fds descriptors, which are borrowed.  Never raises SIGPIPE.  Returns 0,

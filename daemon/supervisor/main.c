@@ -63,6 +63,6 @@ int main(int argc, char **argv)
                 return status;
         }
         status = supervisor_run(&options, config);
-        log_close();
+        (void)log_close();
         return status;
 }

@@ -9,6 +9,7 @@
 
 #include <glib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -102,13 +103,20 @@ static void on_reply(struct slot *slot, const struct wire_reply *reply)
         slot->hooks->reply(slot, reply);
 }
 
+/* None is due from a worker; a hostile one may send some all the same. */
+static void close_all(const int *fds, unsigned n_fds)
+{
+        for (unsigned i = 0; i < n_fds; i++)
+                (void)close(fds[i]);
+}
+
 /* Read what the worker has sent: one message, or @all.  Returns false at the end of the conversation. */
 static bool read_messages(struct slot *slot, bool all)
 {
         do {
                 static union wire_message message;
                 int fds[WIRE_OUTPUTS_MAX + 1];
-                unsigned n_fds;
+                unsigned n_fds = 0;
                 int r;
 
                 if (slot->fd < 0)
@@ -123,12 +131,13 @@ static bool read_messages(struct slot *slot, bool all)
                         end_process(slot, NULL); /* our own trouble: no fault of the picture */
                 if (r <= 0)
                         return false;
+                close_all(fds, n_fds);
                 if (message.head.kind == WIRE_HELLO)
                         on_hello(slot, &message.hello);
                 else if (message.head.kind == WIRE_REPLY)
                         on_reply(slot, &message.reply);
                 else
-                        end_process(slot, "it sent a message that only we send");
+                        end_process(slot, "it sent a message out of turn");
                 if (slot->ended)
                         return false;
         } while (all);
@@ -200,8 +209,8 @@ bool slot_is_worn_out(const struct slot *slot)
 static void retire(struct slot *slot)
 {
         slot->io = sd_event_source_disable_unref(slot->io);
-        slot->fd = fd_close(slot->fd); /* end of conversation: it leaves by itself */
-        slot->state = SLOT_STARTING;   /* nothing can be handed to it any more */
+        (void)shutdown(slot->fd, SHUT_WR); /* it leaves by itself; what it says last is heard then */
+        slot->state = SLOT_STARTING;       /* nothing can be handed to it any more */
         slot->ended = true;
         slot->ended_why = NULL;
         arm_deadline(slot, RETIRE_USEC);
@@ -219,8 +228,20 @@ void slot_leave(struct slot *slot)
         slot_cancel_respawn(slot);
         if (slot->state == SLOT_BUSY)
                 end_process(slot, NULL);
-        else if (slot->pid > 0 && slot->fd >= 0)
+        else if (slot->pid > 0 && !slot->ended)
                 retire(slot);
+}
+
+/* A retired worker has ended: what it could not tell the journal is counted as ours. */
+static void hear_farewell(struct slot *slot)
+{
+        union wire_message message;
+        int fds[WIRE_OUTPUTS_MAX + 1];
+        unsigned n_fds = 0;
+
+        if (wire_receive(slot->fd, &message, fds, &n_fds) > 0 && message.head.kind == WIRE_FAREWELL)
+                log_add_dropped(message.farewell.untold);
+        close_all(fds, n_fds);
 }
 
 /* What the picture has to do with this end of its worker. */
@@ -257,6 +278,8 @@ static int on_exit_of_child(sd_event_source *source, const siginfo_t *si, void *
         how = slot->ended_why ? g_strdup(slot->ended_why) : process_describe_end(si);
         busy = slot->state == SLOT_BUSY;
         started = slot->state != SLOT_STARTING || retired;
+        if (retired)
+                hear_farewell(slot);
         if (retired)
                 log_event(EV_WORKER_RETIRED, FIELDS(F_NUM(WORKER, slot->number), F_NUM(WORKER_PID, slot->pid)),
                           "Worker %d (process %d) has retired", slot->number, slot->pid);

@@ -171,13 +171,14 @@ static bool bind_to_parent(const char *parent)
 static int trouble(const char *what, int error)
 {
         log_event(EV_TROUBLE, NO_FIELDS, "The worker cannot start: %s: %s", what, g_strerror(-error));
-        log_close();
+        (void)log_close();
         return EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
 {
         struct wire_hello hello = { .version = WIRE_VERSION, .kind = WIRE_HELLO };
+        struct wire_farewell farewell = { .version = WIRE_VERSION, .kind = WIRE_FAREWELL };
         g_autofree struct worker *w = g_new0(struct worker, 1);
         int journal_fd, r;
 
@@ -214,6 +215,8 @@ int main(int argc, char **argv)
                 log_event(EV_TROUBLE, FIELDS(F_NUM(WORKER_PID, w->pid)), "The worker ends: %s", g_strerror(-r));
         for (unsigned i = 0; i < WIRE_UNSETTLED_MAX; i++)
                 forget(w->unsettled + i);
-        log_close();
+        farewell.untold = log_close();
+        if (farewell.untold > 0)
+                (void)wire_send(SUPERVISOR_FD, &farewell, NULL, 0);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

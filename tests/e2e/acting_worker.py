@@ -49,6 +49,14 @@ def with_fds(message, count):
     wire.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
 
 
+def request(job):
+    """A whole message of the kind that only the supervisor sends, and as many descriptors as can come with it."""
+    spec = struct.pack("=14I", 1, 1, 0, 0, JPEG, 80, 255, 0, 0, 0, 0, 0, 0, 0)
+    message = RENDER_FORM.pack(VERSION, RENDER, job, 0, 0, 0, 1, OUTPUTS_MAX, 1, 0) + spec * OUTPUTS_MAX + bytes(2 * PATH_MAX)
+    with_fds(message, OUTPUTS_MAX + 1)
+    time.sleep(3600)
+
+
 def for_ever():
     while True:
         time.sleep(3600)
@@ -158,6 +166,7 @@ PARTS = {
     "version-": claim(version=2),
     "kind-": claim(kind=99),
     "render-": claim(kind=RENDER),
+    "request-": lambda job, outputs: request(job),
     "again-": lambda job, outputs: (hello(), time.sleep(3600)),
     "byte-": say(b"x"),
     "head-": say(HEAD.pack(VERSION, REPLY)),

@@ -17,7 +17,7 @@ GOOD = pictures.encoded(**SMALL)
 # What becomes of a picture with such a worker: "crashed" once it was tried twice at most, or made after all.
 CRASHED = [
     "none", "more", "toomany", "huge", "small", "large", "nothing", "empty", "png", "sparse", "format", "reason", "text", "other", "zero",
-    "version", "kind", "render", "again", "byte", "head", "long", "fd", "fds", "manyfds", "junk", "deaf", "crash", "exit", "exitone",
+    "version", "kind", "render", "request", "again", "byte", "head", "long", "fd", "fds", "manyfds", "junk", "deaf", "crash", "exit", "exitone",
     "abort", "halfway",
 ]  # fmt: skip
 MADE = ["answered", "twice", "flood", "lost", "journal"]

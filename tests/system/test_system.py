@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A staged installation in a booted systemd: boots this machine's own /usr as a throw-away system with the installation laid over it,
-runs inside/checks.py there, and reports each of its checks as a test of its own."""
+runs a script of inside/ there, and reports each of its checks as a test of its own."""
 
-import importlib.util
+import functools
+import importlib
 import json
 import os
 import shutil
@@ -16,7 +17,8 @@ HERE = Path(__file__).resolve().parent
 INSIDE = HERE / "inside"
 BUILD = Path(os.environ["THUMBNAILD_BUILD"]).resolve()
 PHOTOS = HERE.parents[2] / "shared" / "corpus" / "photos"
-SECONDS = 240  # for all of it; it takes some thirty
+SECONDS = 240  # for one script; they take some thirty
+SCRIPTS = ("checks", "flood")
 
 UNIT = """\
 [Unit]
@@ -24,22 +26,28 @@ Description=Checks of thumbnaild
 After=multi-user.target dbus.service
 [Service]
 Type=oneshot
-ExecStart=/usr/bin/python3 -B /test/checks.py /share
+ExecStart=/usr/bin/python3 -B /test/%s.py /share
 ExecStopPost=/bin/systemctl --no-block poweroff
 TimeoutStartSec=%d
-""" % (SECONDS - 20)
+"""
+# Room for all that is said, however small /run is.
+JOURNAL = """\
+[Journal]
+RuntimeMaxUse=1G
+RuntimeKeepFree=1M
+"""
 
 # nspawn's own filter makes Landlock EPERM.
 LANDLOCK = "landlock_create_ruleset landlock_add_rule landlock_restrict_self"
 
 
 def checks():
-    """The names of what checks.py will do, in its order."""
-    specification = importlib.util.spec_from_file_location("checks", INSIDE / "checks.py")
-    module = importlib.util.module_from_spec(specification)
+    """Script and name of everything that will be done, in that order."""
     sys.dont_write_bytecode = True
-    specification.loader.exec_module(module)
-    return [check.__name__ for check in module.CHECKS]
+    sys.path.insert(0, str(INSIDE))
+    for script in SCRIPTS:
+        importlib.import_module(script)
+    return [(check.__module__, check.__name__) for check in importlib.import_module("helpers").CHECKS]
 
 
 @pytest.fixture(scope="session")
@@ -55,25 +63,35 @@ def staged(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def booted(staged, tmp_path_factory):
+    """The results of a script, by name; each has a system of its own."""
+    return functools.cache(lambda script: boot(script, staged, tmp_path_factory))
+
+
+def boot(script, staged, tmp_path_factory):
     assert shutil.which("systemd-nspawn"), "no systemd-nspawn: package systemd-container"
-    root = tmp_path_factory.mktemp("booted")
+    root = tmp_path_factory.mktemp(script)
     tmp_path_factory.getbasetemp().chmod(0o755)  # others than root read what is shared
     root.chmod(0o755)
     share, unit = root / "share", root / "checks.service"
     share.mkdir(mode=0o755)
-    unit.write_text(UNIT)
+    unit.write_text(UNIT % (script, SECONDS - 20))
+    journal = root / "00-tests.conf"
+    journal.write_text(JOURNAL)
     shutil.copytree(PHOTOS, share / "photos", copy_function=shutil.copyfile)
     # The first boot of a machine enables what is installed; the checks want to see it start.
     preset = root / "00-tests.preset"
     preset.write_text("disable thumbnaild*\ndisable prometheus*\n")
     (share / "photos").chmod(0o755)
     shutil.copytree(staged, share / "upgrade", symlinks=True)  # the same once more, as new files
+    shutil.copytree(staged / "etc/thumbnaild", root / "etc")
+    shutil.copy2(BUILD / "fast-worker", share)
     command = [
         *("systemd-nspawn", "-D", "/", "--volatile=yes", "--register=no", "--keep-unit", f"--machine=thumbnaild-test-{os.getpid()}"),
         *(f"--system-call-filter={LANDLOCK}", f"--overlay=/usr:{staged}/usr::/usr"),
         "--tmpfs=/usr/local",  # an installation on this machine is not the one that is tested
         *(f"--bind={share}:/share", f"--bind-ro={INSIDE}:/test", f"--bind-ro={unit}:/etc/systemd/system/checks.service"),
-        *(f"--bind-ro={preset}:/etc/systemd/system-preset/{preset.name}", f"--bind={staged}/etc/thumbnaild:/etc/thumbnaild"),
+        *(f"--bind-ro={preset}:/etc/systemd/system-preset/{preset.name}", f"--bind={root}/etc:/etc/thumbnaild"),
+        f"--bind-ro={journal}:/etc/systemd/journald.conf.d/{journal.name}",
         *("--console=pipe", "-b", "systemd.firstboot=no", "systemd.wants=checks.service"),
     ]
     with (root / "console").open("wb") as console:
@@ -105,10 +123,11 @@ def test_what_is_staged(staged):
         assert str(BUILD).encode() not in (staged / name).read_bytes() or name.endswith(("thumbnaild", "thumbnail-worker")), name
 
 
-@pytest.mark.parametrize("name", checks())
-def test_booted(booted, name, capsys):
-    assert name in booted, "it was not come to: see the one before"
-    said, seconds = booted[name]["text"].strip(), booted[name]["seconds"]
-    assert booted[name]["passed"], said
+@pytest.mark.parametrize("script, name", checks())
+def test_booted(booted, script, name, capsys):
+    results = booted(script)
+    assert name in results, "it was not come to: see the one before"
+    said, seconds = results[name]["text"].strip(), results[name]["seconds"]
+    assert results[name]["passed"], said
     with capsys.disabled():
         print(f"\n{name} ({seconds} s)" + (f": {said}" if said else ""), end="")

@@ -80,7 +80,7 @@ static void test_fields(void)
         g_assert_cmpstr(identifier, ==, "thumbnaild");
         g_assert_cmpuint(strlen(id), ==, 32);
         g_assert_null(field(data, (size_t)size, "THUMBNAILD_WARNING"));
-        log_close();
+        (void)log_close();
         (void)close(s[1]);
 }
 
@@ -119,7 +119,7 @@ static void test_stopped_journal(void)
         }
         g_assert_cmpuint(dropped, >, 0);
         g_assert_cmpuint(received, >, 1000);
-        log_close();
+        (void)log_close();
         (void)close(s[1]);
 }
 
@@ -171,10 +171,36 @@ static void test_repetition(void)
         g_assert_cmpstr(message, ==, "And 80 more like that, the last: 99 waits");
         g_assert_cmpuint(log_due_usec(), ==, 0);
         send_many(EV_WAITING, "/a", 1); /* one is told as it is */
-        log_close();
+        (void)log_close();
         g_assert_cmpuint(count_lines(s[1], "waiting", &count, &message), ==, 1);
         g_assert_null(count);
         g_assert_cmpstr(message, ==, "0 waits");
+        (void)close(s[1]);
+}
+
+/* What is lost at the end is counted, with what others could not tell. */
+static void test_end_without_a_reader(void)
+{
+        const unsigned sent = 20000;
+        g_autofree char *filler = g_strnfill(1000, 'x'), *count = NULL, *message = NULL;
+        uint64_t untold;
+        int s[2];
+
+        g_assert_cmpint(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, s), ==, 0);
+        log_open(s[0]);
+        for (unsigned i = 0; i < sent; i++)
+                log_event(EV_MADE, FIELDS(F_STR(FILE, filler)), "Made it");
+        log_add_dropped(7);
+        untold = log_close();
+        g_assert_cmpuint(untold + count_lines(s[1], "made", &count, &message), ==, sent + 7);
+        (void)close(s[1]);
+
+        g_assert_cmpint(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, s), ==, 0);
+        log_open(s[0]);
+        log_add_dropped(5); /* there is room: said at once */
+        g_assert_cmpuint(count_lines(s[1], "dropped", &count, &message), ==, 1);
+        g_assert_cmpstr(count, ==, "5");
+        g_assert_cmpuint(log_close(), ==, 0);
         (void)close(s[1]);
 }
 
@@ -188,7 +214,8 @@ static void test_lost_journal(void)
         g_assert_false(log_lost());
         log_event(EV_MADE, NO_FIELDS, "Made it");
         g_assert_true(log_lost());
-        log_close();
+        g_assert_false(log_pending()); /* whoever waits for room would turn in circles */
+        (void)log_close();
 }
 
 int main(int argc, char **argv)
@@ -198,6 +225,7 @@ int main(int argc, char **argv)
         g_test_add_func("/log/fields", test_fields);
         g_test_add_func("/log/stopped-journal", test_stopped_journal);
         g_test_add_func("/log/repetition", test_repetition);
+        g_test_add_func("/log/end-without-a-reader", test_end_without_a_reader);
         g_test_add_func("/log/lost-journal", test_lost_journal);
         return g_test_run();
 }
