@@ -39,6 +39,7 @@ static struct {
         int fd; /* connected to the journal; -1: stderr only */
         bool lost;
         bool terminal;
+        uint64_t shown; /* events that go to stderr besides */
         GQueue waiting; /* GBytes, oldest first */
         size_t waiting_bytes;
         uint64_t dropped, dropped_ever;
@@ -231,7 +232,8 @@ static GString *encode(enum log_event_id event, const struct log_field *fields, 
 
 static void to_stderr(enum log_event_id event, const char *sentence)
 {
-        g_autofree char *line = g_strdup_printf("%s: %s\n", events[event].name, sentence);
+        /* On a terminal, whatever stands in the line goes first: another process of ours may have drawn its progress there. */
+        g_autofree char *line = g_strdup_printf("%s%s: %s\n", backend.terminal ? "\r\033[K" : "", events[event].name, sentence);
         size_t length = strlen(line), done = 0;
 
         if (backend.before)
@@ -302,7 +304,7 @@ static void to_journal(GString *datagram)
 /* Consumes @datagram. */
 static void tell(enum log_event_id event, const char *sentence, GString *datagram)
 {
-        if (backend.fd < 0 || backend.lost || backend.terminal)
+        if (backend.fd < 0 || backend.lost || backend.terminal || (backend.shown >> event & 1))
                 to_stderr(event, sentence);
         if (backend.fd < 0) {
                 (void)g_string_free(datagram, TRUE);
@@ -426,6 +428,11 @@ void log_event_fields(enum log_event_id event, const struct log_field *fields, s
                 sentence = NULL;
         else
                 tell(event, sentence, datagram);
+}
+
+void log_show(uint64_t shown)
+{
+        backend.shown = getenv("JOURNAL_STREAM") ? 0 : shown;
 }
 
 void log_stderr(const char *format, ...)

@@ -87,6 +87,10 @@ void log_event_fields(enum log_event_id event, const struct log_field *fields, s
  * Returns an owned string.  Pure. */
 char *log_escape(const char *text);
 
+/* Write these events (bits of 1 << log_event_id) to stderr as well, for whoever runs us in a script: not when stderr leads into the
+ * journal, where they are already. */
+void log_show(uint64_t events);
+
 /* A line on stderr for whoever started us by hand and is told by an exit status only: nothing when log_event() writes there already, or
  * when stderr leads into the journal. */
 void log_stderr(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -115,6 +115,13 @@ static bool open_complete(struct work *w, struct job *job)
         return true;
 }
 
+/* --once ends by what failed "now or earlier". */
+static void note_failed_before(struct work *w, enum reason reason)
+{
+        if (w->once)
+                status_failed_before(&w->status, reason);
+}
+
 /* What is known of the file from earlier.  Returns whether the job goes on. */
 static bool recall(struct work *w, struct job *job)
 {
@@ -137,7 +144,7 @@ static bool recall(struct work *w, struct job *job)
         }
         reason = job->asked ? REASON_NONE : failures_find(f->failures, job->file, &job->source, &since);
         if (reason != REASON_NONE && failures_apart_fd(f->failures) < 0) {
-                w->status.failed += w->once; /* "now or earlier" */
+                note_failed_before(w, reason);
                 job_step(job, JOB_REFUSE);
                 outcome_finish(w, job);
                 return false;
@@ -145,8 +152,8 @@ static bool recall(struct work *w, struct job *job)
         if (reason != REASON_NONE && job->source.ctime_sec > since + 1) {
                 job->asked = true; /* moved back since by hand, while nobody listened */
         } else if (reason != REASON_NONE) {
+                note_failed_before(w, reason);
                 if (!outcome_await_abandonment(w, job, reason, since)) { /* it could not be set apart, or not yet */
-                        w->status.failed += w->once;
                         taking_failed(w, f, job->file, &job->source);
                         job_step(job, JOB_REFUSE);
                         outcome_finish(w, job);

@@ -223,6 +223,15 @@ void folders_apply(struct folders *s, const struct config *config, uint64_t lock
         judge_suspects(s);
 }
 
+uint64_t folders_found(const struct folders *s)
+{
+        uint64_t n = 0;
+
+        for (guint i = 0; i < s->all->len; i++)
+                n += nth(s->all, i)->found;
+        return n;
+}
+
 unsigned folders_usable(const struct folders *s)
 {
         unsigned n = 0;

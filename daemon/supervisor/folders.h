@@ -23,6 +23,9 @@ void folders_done(struct folders *folders); /* also after a failed start */
  * opened.  A lock that another daemon holds is waited for at most @lock_wait_usec.  What cannot be opened is paused. */
 void folders_apply(struct folders *folders, const struct config *config, uint64_t lock_wait_usec);
 
+/* Files that the last scans have met, without ignored ones. */
+uint64_t folders_found(const struct folders *folders);
+
 unsigned folders_usable(const struct folders *folders);
 
 /* How many are paused; *@ret_why, unless NULL, gets the reason of one, borrowed. */

@@ -83,6 +83,15 @@ void report_end(struct report *r)
         g_clear_pointer(&r->name, g_free);
 }
 
+void report_summary(const struct report *r, bool interrupted)
+{
+        double seconds = (double)g_get_real_time() / 1e6 - r->started;
+        g_autofree char *text = status_summary(&r->work->status, folders_found(r->folders), MAX(seconds, 0));
+
+        (void)printf("%s%s\n", text, interrupted ? "; interrupted, the rest is for the next time" : "");
+        (void)fflush(stdout);
+}
+
 /* ---- metrics */
 
 struct counting {

@@ -29,6 +29,9 @@ void report_init(struct report *report, bool bar);
 void report_begin(struct report *report, sd_event *event, struct work *work, const struct folders *folders);
 void report_end(struct report *report);
 
+/* What became of all, on stdout, for the end of --once; before work and folders are freed. */
+void report_summary(const struct report *report, bool interrupted);
+
 /* Something may have changed: if so, or if there is work, say so soon, at most once in a while. */
 void report_look(struct report *report);
 

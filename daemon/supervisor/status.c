@@ -66,6 +66,13 @@ void status_failed(struct status *s, enum reason reason, uint64_t now_usec)
         count_end(s, now_usec);
 }
 
+void status_failed_before(struct status *s, enum reason reason)
+{
+        s->failed++;
+        s->failed_before++;
+        s->failed_by[reason]++;
+}
+
 void status_skipped(struct status *s, enum reason reason)
 {
         s->skipped++;
@@ -125,6 +132,36 @@ char *status_line(struct status *s, const struct status_view *v, uint64_t now_us
         g_string_append_printf(out, ", %" PRIu64 " made, %" PRIu64 " failed", s->made, s->failed);
         if (v->paused > 0)
                 g_string_append_printf(out, "; %u folder%s paused: %s", v->paused, v->paused == 1 ? "" : "s", v->paused_why);
+        return g_string_free(out, FALSE);
+}
+
+char *status_summary(const struct status *s, uint64_t files, double seconds)
+{
+        /* Of what is left alone only regular files are among those that were counted. */
+        uint64_t known = s->made + s->failed + s->skipped - s->skipped_by[REASON_NOT_REGULAR];
+        GString *out = g_string_new(NULL);
+        const char *before = " (";
+
+        g_string_append_printf(out, "%" PRIu64 " file%s: %" PRIu64 " made", files, files == 1 ? "" : "s", s->made);
+        if (files > known)
+                g_string_append_printf(out, ", %" PRIu64 " up to date", files - known);
+        if (s->failed > 0)
+                g_string_append_printf(out, ", %" PRIu64 " failed", s->failed);
+        for (enum reason r = REASON_NONE + 1; r < _REASON_MAX; r++) {
+                if (s->failed_by[r] == 0)
+                        continue;
+                g_string_append_printf(out, "%s%" PRIu64 " %s", before, s->failed_by[r], reason_token(r));
+                before = ", ";
+        }
+        if (s->failed_before > 0)
+                g_string_append_printf(out, "; %" PRIu64 " of them in an earlier run", s->failed_before);
+        if (*before == ',')
+                g_string_append_c(out, ')');
+        if (s->skipped > 0)
+                g_string_append_printf(out, ", %" PRIu64 " left alone", s->skipped);
+        g_string_append_printf(out, "; %.1f s", seconds);
+        if (s->made > 0 && seconds > 0)
+                g_string_append_printf(out, ", %.1f/s", (double)s->made / seconds);
         return g_string_free(out, FALSE);
 }
 

@@ -21,6 +21,7 @@ struct histogram {
 
 struct status {
         uint64_t made, failed, skipped;
+        uint64_t failed_before; /* of those that failed: in an earlier run, not looked at again in this one */
         uint64_t thumbnails;
         uint64_t failed_by[_REASON_MAX], skipped_by[_REASON_MAX], retried_by[_REASON_MAX];
         struct histogram arrival, latency, rendering; /* last change seen to published, complete to published, rendering */
@@ -47,6 +48,7 @@ void status_made(struct status *status, unsigned thumbnails, uint64_t arrival_us
                  uint64_t now_usec);
 
 void status_failed(struct status *status, enum reason reason, uint64_t now_usec);
+void status_failed_before(struct status *status, enum reason reason);
 void status_skipped(struct status *status, enum reason reason);
 void status_retried(struct status *status, enum reason reason); /* it failed for now */
 
@@ -55,6 +57,10 @@ double status_rate(struct status *status, uint64_t now_usec);
 
 /* Seconds until nothing is left for a worker, or a negative number if that cannot be known. */
 double status_left(struct status *status, const struct status_view *view, uint64_t now_usec);
+
+/* What became of @files after @seconds, for the end of --once, such as "38 files: 36 made, 1 failed (1 corrupt), 1 left alone; 7.5 s, 4.8/s".
+ * Returns an owned string. */
+char *status_summary(const struct status *status, uint64_t files, double seconds);
 
 /* Such as "2/2 workers busy, 128 waiting, 17.4/s, 7 s left, 812 made, 3 failed".  Returns an owned string. */
 char *status_line(struct status *status, const struct status_view *view, uint64_t now_usec);

@@ -25,7 +25,11 @@
 #include <time.h>
 
 #define LOCK_WAIT_USEC UINT64_C(5000000)
-#define SCAN_ENTRIES   256U /* between two looks at anything else */
+/* Events that --once writes to stderr besides, when that is no terminal: what somebody should know of, and how far it is. */
+#define SHOWN_BY_ONCE \
+        (UINT64_C(1) << EV_FAILED | UINT64_C(1) << EV_RETRY | UINT64_C(1) << EV_WAITING | UINT64_C(1) << EV_PAUSED | \
+         UINT64_C(1) << EV_WORKER_LOST | UINT64_C(1) << EV_WORKER_TIMEOUT | UINT64_C(1) << EV_TROUBLE | UINT64_C(1) << EV_PROGRESS)
+#define SCAN_ENTRIES 256U /* between two looks at anything else */
 
 struct supervisor {
         const struct options *options;
@@ -433,6 +437,8 @@ int supervisor_run(const struct options *options, struct config *config)
                   config->path ? config->path : "by command line");
         status = start(&s);
         if (status == 0) {
+                if (options->once)
+                        log_show(SHOWN_BY_ONCE);
                 status = sd_event_loop(s.event);
                 if (status < 0) {
                         log_event(EV_TROUBLE, NO_FIELDS, "The event loop failed: %s", g_strerror(-status));
@@ -441,6 +447,8 @@ int supervisor_run(const struct options *options, struct config *config)
         }
         report_end(&s.report);
         log_set_stderr_hooks(NULL, NULL, NULL);
+        if (options->once && s.ready)
+                report_summary(&s.report, status == EX_TEMPFAIL);
         stop(&s);
         return status;
 }

@@ -39,13 +39,12 @@ static void tell(struct taking *t, int error)
         struct folder *f = t->folder;
         bool forbidden = error == -EACCES || error == -EPERM || error == -EROFS;
         enum reason reason = forbidden ? REASON_NOT_REMOVABLE : reason_from_errno(error);
-
         uint64_t delay = forbidden ? NOT_REMOVABLE_USEC : PASSING_USEC;
 
         if (t->asked_again != t->work->asked_again) /* what forbade it may be mended since */
                 delay = 0;
         if (t->work->once)
-                t->work->status.failed++;
+                status_failed(&t->work->status, reason, work_now_usec(t->work));
         else if (t->of_inbox)
                 look_again(t->work, f, t->original.file, delay);
         if (f->taking_told == reason) /* the same cause again is no news */

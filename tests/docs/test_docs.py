@@ -318,6 +318,11 @@ def picture(width, height):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
+def shape(text):
+    """Without what differs from run to run: durations and rates."""
+    return re.sub(r"\d+\.\d (s\b)|\d+\.\d(/s)", r"N \1\2", text)
+
+
 def examples_to_try():
     found = re.findall(r"<!-- tested -->\n```console\n(.*?)```", README, re.DOTALL)
     assert found
@@ -331,7 +336,7 @@ def test_example_of_readme(tmp_path, number):
     for step in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", examples_to_try()[number], re.MULTILINE):
         command, output = step
         done = run("bash", "-c", command, cwd=tmp_path, env=environment)
-        assert (done.returncode, done.stdout) == (0, output), f"{command}: {done.stderr}"
+        assert (done.returncode, shape(done.stdout)) == (0, shape(output)), f"{command}: {done.stderr}"
 
 
 def test_links_of_readme_lead_somewhere():

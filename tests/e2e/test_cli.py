@@ -4,6 +4,7 @@
 import errno
 import os
 import pty
+import re
 import signal
 import subprocess
 
@@ -70,7 +71,56 @@ def test_once_makes_what_is_there_and_ends(folders):
 
 
 def test_once_over_an_empty_inbox(folders):
-    assert folders.once()[0].returncode == 0
+    done = folders.once()[0]
+    assert done.returncode == 0 and summary(done.stdout) == "0 files: 0 made"
+
+
+def summary(said):
+    """The last line on stdout, without the time it took."""
+    line = said.splitlines()[-1]
+    assert re.fullmatch(r".*; \d+\.\d s(, \d+\.\d/s)?(; interrupted, .*)?", line), said
+    return re.sub(r"; \d+\.\d s(, \d+\.\d/s)?", "", line)
+
+
+def test_once_sums_up_by_outcome(folders):
+    for i in range(3):
+        folders.drop(f"{i}.jpg", pictures.encoded(**SMALL))
+    assert summary(folders.once()[0].stdout) == "3 files: 3 made"
+    folders.drop("3.jpg", pictures.encoded(**SMALL))
+    folders.drop("text.jpg", b"Hello")
+    folders.drop("empty.jpg", b"")
+    folders.drop("notes.txt", b"Hello")
+    folders.drop(".hidden.jpg", b"Hello")
+    os.symlink("/etc/passwd", folders.path("link.jpg"))
+    done = folders.once()[0]
+    assert done.returncode == 1
+    assert summary(done.stdout) == "7 files: 1 made, 3 up to date, 2 failed (1 unsupported, 1 empty), 2 left alone"
+    done = folders.once()[0]
+    assert done.returncode == 1
+    earlier = "2 failed (1 unsupported, 1 empty; 2 of them in an earlier run)"
+    assert summary(done.stdout) == f"7 files: 0 made, 4 up to date, {earlier}, 2 left alone"
+
+
+def test_once_in_a_script_names_what_is_not_well(folders):
+    """stderr is no terminal and there is a journal, which gets everything."""
+    folders.drop("good.jpg", pictures.encoded(**SMALL))
+    folders.drop("bad.jpg", b"Hello")
+    done = folders.once()[0]
+    lines = done.stderr.splitlines()
+    assert [line for line in lines if not line.startswith("progress: ")] == [line for line in lines if line.startswith("failed: ")]
+    assert len(lines) >= 1 and "bad.jpg" in lines[0] and "unsupported" in lines[0], done.stderr
+    done = folders.run("--once", "-i", folders.inbox, "-o", folders.outbox, "-s", "64", prefix=["env", "JOURNAL_STREAM=8:1"])
+    assert done.stderr == "", "there they are in the journal already"
+
+
+def test_once_with_a_failure_that_is_not_set_apart_yet(folders):
+    """It may be an upload that is resumed; failed earlier is failed still."""
+    path = folders.config(folder=f'failed = "{folders.root}/failed";')
+    folders.drop("empty.jpg", b"")
+    for _ in range(2):
+        done = folders.once("-c", path)[0]
+        assert done.returncode == 1, done.stdout
+        assert os.path.exists(folders.path("empty.jpg"))
 
 
 def test_once_with_a_failed_file(folders):
@@ -107,10 +157,11 @@ def test_once_interrupted(folders):
         file.write(pictures.encoded(**SMALL))
         file.flush()
         since = len(folders.journal.records)
-        running = subprocess.Popen([PROGRAM, "-1", "-i", folders.inbox, "-o", folders.outbox], env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+        running = subprocess.Popen([PROGRAM, "-1", "-i", folders.inbox, "-o", folders.outbox], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         folders.watcher.wait(lambda: any(r.matches("waiting", "slow.jpg") for r in folders.journal.records[since:]), "waiting")
         running.send_signal(signal.SIGTERM)
-        assert running.wait(60) == 75
+        said, _ = running.communicate(timeout=60)
+        assert running.returncode == 75 and "interrupted" in said.decode()
 
 
 def on_a_terminal(arguments):
@@ -139,6 +190,13 @@ def test_once_draws_a_bar_on_a_terminal(folders):
     assert status == 0, written
     assert "\r" in written and "30" in written, written
     assert len(folders.thumbnails()) == 30
+    bars = re.findall(r"\r\x1b\[K\[([#.]+)\] (\d+)/(\d+)\+?  ", written)
+    assert bars and all(len(bar[0]) in (20, 30) for bar in bars)
+    assert any(re.search(r"\d/s, .* left", piece) for piece in written.split("\r")), "rate and time left"
+    # The supervisor draws the bar, workers write lines: each takes the whole line.
+    for piece in re.split(r"\r\x1b\[K|\n", written):
+        assert not re.search(r"\].*\b(made|failed): ", piece), piece
+    assert summary(written.replace("\r\x1b[K", "\n").split("stopped: ")[0].rstrip()) == "30 files: 30 made"
 
 
 def test_on_a_terminal_lines_go_there_as_well(folders):

@@ -58,6 +58,30 @@ static void test_bar(void)
         g_assert_true(g_str_has_suffix(line, "; 1 folder paused: The inbox /x does not exist"));
 }
 
+static void check_summary(const struct status *s, uint64_t files, const char *expected)
+{
+        g_autofree char *text = status_summary(s, files, 2);
+
+        g_assert_cmpstr(text, ==, expected);
+}
+
+static void test_summary(void)
+{
+        struct status s = { 0 };
+
+        check_summary(&s, 0, "0 files: 0 made; 2.0 s");
+        check_summary(&s, 1, "1 file: 0 made, 1 up to date; 2.0 s");
+        status_made(&s, 1, 0, 0, 0, SECOND);
+        status_skipped(&s, REASON_UNSUPPORTED);
+        status_skipped(&s, REASON_NOT_REGULAR); /* a link is not among the files */
+        check_summary(&s, 2, "2 files: 1 made, 2 left alone; 2.0 s, 0.5/s");
+        status_failed(&s, REASON_CORRUPT, SECOND);
+        check_summary(&s, 5, "5 files: 1 made, 2 up to date, 1 failed (1 corrupt), 2 left alone; 2.0 s, 0.5/s");
+        status_failed_before(&s, REASON_TRUNCATED);
+        check_summary(&s, 4,
+                      "4 files: 1 made, 2 failed (1 corrupt, 1 truncated; 1 of them in an earlier run), 2 left alone; 2.0 s, 0.5/s");
+}
+
 static void test_histogram(void)
 {
         struct histogram h = { 0 };
@@ -107,6 +131,7 @@ int main(int argc, char **argv)
         g_test_add_func("/status/line", test_line);
         g_test_add_func("/status/rate", test_rate);
         g_test_add_func("/status/bar", test_bar);
+        g_test_add_func("/status/summary", test_summary);
         g_test_add_func("/status/histogram", test_histogram);
         g_test_add_func("/status/progress", test_progress);
         return g_test_run();
