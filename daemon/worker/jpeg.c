@@ -5,6 +5,7 @@
 #include "jpeg.h"
 
 #include "exif.h"
+#include "jpeg-marks.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -15,9 +16,8 @@
 #include <jerror.h>
 
 #define READ_BYTES 65536U
-#define EXIF_MARK  "Exif\0"                       /* and one byte that some leave undefined */
-#define XMP_MARK   "http://ns.adobe.com/xap/1.0/" /* with its 0 */
-#define IPTC_MARK  "Photoshop 3.0"                /* with its 0 */
+
+#define UNIT_ROWS_MAX (MAX_SAMP_FACTOR * DCTSIZE)
 
 struct jpeg_reader {
         struct jpeg_decompress_struct d;
@@ -26,11 +26,41 @@ struct jpeg_reader {
         struct jpeg_progress_mgr progress;
         jmp_buf jump;
         struct picture *picture;
-        uint64_t at; /* of what is to be read next */
-        bool ended;  /* the decoder wanted more than the file has */
-        uint8_t *row;
+        uint64_t at;   /* of what is to be read next */
+        bool ended;    /* the decoder wanted more than the file has */
+        uint8_t *unit; /* owned: the rows of one unit, plane by plane */
+        JSAMPROW rows[PLANES_MAX][UNIT_ROWS_MAX];
+        JSAMPARRAY planes[PLANES_MAX];
         uint8_t buffer[READ_BYTES];
 };
+
+/* A unit is what jpeg_read_raw_data() gives at once: of each component as many rows of blocks as its sampling factor. */
+#if JPEG_LIB_VERSION >= 70
+#define DCT_SIDE(component)   ((component)->DCT_v_scaled_size)
+#define DCT_SIDE_MIN(decoder) ((decoder)->min_DCT_v_scaled_size)
+#else
+#define DCT_SIDE(component)   ((component)->DCT_scaled_size)
+#define DCT_SIDE_MIN(decoder) ((decoder)->min_DCT_scaled_size)
+#endif
+
+static unsigned lines_at_once(const struct jpeg_decompress_struct *d)
+{
+        return (unsigned)(d->max_v_samp_factor * DCT_SIDE_MIN(d));
+}
+
+static unsigned unit_rows(const struct jpeg_reader *r, int component)
+{
+        const jpeg_component_info *c = r->d.comp_info + component;
+
+        return (unsigned)(c->v_samp_factor * DCT_SIDE(c));
+}
+
+static size_t unit_stride(const struct jpeg_reader *r, int component)
+{
+        const jpeg_component_info *c = r->d.comp_info + component;
+
+        return (size_t)c->width_in_blocks * (size_t)DCT_SIDE(c);
+}
 
 static struct jpeg_reader *reader_of(j_common_ptr common)
 {
@@ -241,9 +271,13 @@ static void read_metadata(struct jpeg_reader *r, bool all)
         p->iptc = marked(r, 13, IPTC_MARK, sizeof IPTC_MARK, sizeof IPTC_MARK);
 }
 
-/* Of what libjpeg cannot read at all nothing comes here. */
+/* Of what libjpeg cannot read at all nothing comes here, but for odd ratios of sampling: it would give such planes, but not pixels. */
 static bool is_plain(const struct jpeg_decompress_struct *d)
 {
+        for (int i = 0; i < d->num_components; i++)
+                if (d->max_h_samp_factor % d->comp_info[i].h_samp_factor != 0 ||
+                    d->max_v_samp_factor % d->comp_info[i].v_samp_factor != 0)
+                        return false;
         return d->data_precision == 8 && !d->arith_code &&
                (d->jpeg_color_space == JCS_GRAYSCALE || d->jpeg_color_space == JCS_YCbCr || d->jpeg_color_space == JCS_RGB);
 }
@@ -279,11 +313,31 @@ bool jpeg_open(struct picture *p, bool metadata)
         p->full_w_px = r->d.image_width;
         p->full_h_px = r->d.image_height;
         p->n_frames = 1;
+        p->n_planes = (unsigned)r->d.num_components;
         p->bands = r->d.jpeg_color_space == JCS_GRAYSCALE ? 1 : 3;
-        p->model = p->bands == 1 ? MODEL_GREY : MODEL_RGB;
-        r->d.out_color_space = p->bands == 1 ? JCS_GRAYSCALE : JCS_RGB;
+        p->model = p->bands == 1 ? MODEL_GREY : r->d.jpeg_color_space == JCS_RGB ? MODEL_RGB : MODEL_YCC;
+        r->d.out_color_space = r->d.jpeg_color_space;
         read_metadata(r, metadata);
         p->decode_bytes = predict(r);
+        return true;
+}
+
+/* Where the decoder puts the rows of one unit: whole blocks, of which the last may reach beyond the picture. */
+static bool allocate(struct jpeg_reader *r)
+{
+        size_t bytes = 0;
+        uint8_t *at;
+
+        for (int i = 0; i < r->d.num_components; i++)
+                bytes += unit_stride(r, i) * unit_rows(r, i);
+        at = r->unit = (uint8_t *)g_try_malloc0(bytes);
+        if (!at)
+                return verdict_fail(r->picture->verdict, REASON_OUT_OF_MEMORY, "no memory for rows");
+        for (int i = 0; i < r->d.num_components; i++) {
+                r->planes[i] = r->rows[i];
+                for (unsigned y = 0; y < unit_rows(r, i); y++, at += unit_stride(r, i))
+                        r->rows[i][y] = at;
+        }
         return true;
 }
 
@@ -295,29 +349,39 @@ bool jpeg_start(struct picture *p, unsigned shrink)
                 return false;
         r->d.scale_num = 8 / shrink;
         r->d.scale_denom = 8;
+        r->d.raw_data_out = TRUE;
         (void)jpeg_start_decompress(&r->d);
-        if (r->ended && jpeg_has_multiple_scans(&r->d)) {
-                (void)verdict_fail(p->verdict, REASON_TRUNCATED, "the file ends before the last scan");
-                return false;
+        if (r->ended && jpeg_has_multiple_scans(&r->d))
+                return verdict_fail(p->verdict, REASON_TRUNCATED, "the file ends before the last scan");
+        for (unsigned i = 0; i < p->n_planes; i++) {
+                const jpeg_component_info *c = r->d.comp_info + i;
+
+                p->planes[i] = (struct plane){ .w_px = c->downsampled_width,
+                                               .h_px = c->downsampled_height,
+                                               .scale_x = (double)c->h_samp_factor * DCT_SIDE(c) / (r->d.max_h_samp_factor * DCTSIZE),
+                                               .scale_y = (double)c->v_samp_factor * DCT_SIDE(c) / (r->d.max_v_samp_factor * DCTSIZE),
+                                               .bands = 1 };
         }
-        p->w_px = r->d.output_width;
-        p->h_px = r->d.output_height;
-        r->row = (uint8_t *)g_try_malloc((size_t)p->w_px * p->bands);
-        return r->row || verdict_fail(p->verdict, REASON_OUT_OF_MEMORY, "no memory for a row");
+        return allocate(r);
 }
 
-const uint8_t *jpeg_row(struct picture *p)
+bool jpeg_rows(struct picture *p, struct rows ret[PLANES_MAX])
 {
         struct jpeg_reader *r = p->jpeg;
-        JSAMPROW rows[1] = { r->row };
+        uint32_t unit = r->d.output_scanline / lines_at_once(&r->d);
 
         if (setjmp(r->jump))
-                return NULL;
-        if (jpeg_read_scanlines(&r->d, rows, 1) != 1) {
-                (void)verdict_fail(p->verdict, REASON_CORRUPT, "the decoder gave no row");
-                return NULL;
+                return false;
+        if (jpeg_read_raw_data(&r->d, r->planes, lines_at_once(&r->d)) == 0)
+                return verdict_fail(p->verdict, REASON_CORRUPT, "the decoder gave no rows");
+        for (unsigned i = 0; i < p->n_planes; i++) {
+                uint32_t done = MIN(unit * unit_rows(r, (int)i), p->planes[i].h_px);
+
+                ret[i] = (struct rows){ .first = r->rows[i][0],
+                                        .stride_bytes = unit_stride(r, (int)i),
+                                        .n = MIN(unit_rows(r, (int)i), p->planes[i].h_px - done) };
         }
-        return r->row;
+        return true;
 }
 
 bool jpeg_finish(struct picture *p)
@@ -340,113 +404,7 @@ void jpeg_done(struct picture *p)
                 return;
         if (!setjmp(r->jump))
                 jpeg_destroy_decompress(&r->d);
-        g_free(r->row);
+        g_free(r->unit);
         g_free(r);
         p->jpeg = NULL;
-}
-
-struct jpeg_writer {
-        struct jpeg_compress_struct c;
-        struct jpeg_error_mgr errors;
-        jmp_buf jump;
-        uint8_t *bytes;
-        unsigned long size;
-};
-
-static void on_write_error(j_common_ptr common)
-{
-        longjmp(((struct jpeg_writer *)common->client_data)->jump, 1);
-}
-
-static void write_marked(j_compress_ptr c, int number, const char *mark, size_t mark_bytes, GBytes *content)
-{
-        gsize n;
-        const uint8_t *bytes;
-
-        if (!content)
-                return;
-        bytes = (const uint8_t *)g_bytes_get_data(content, &n);
-        if (n + mark_bytes > 65533) /* does not fit into one marker: nobody reads it from several */
-                return;
-        jpeg_write_m_header(c, JPEG_APP0 + number, (unsigned)(n + mark_bytes));
-        for (size_t i = 0; i < mark_bytes; i++)
-                jpeg_write_m_byte(c, mark[i]);
-        for (size_t i = 0; i < n; i++)
-                jpeg_write_m_byte(c, bytes[i]);
-}
-
-static void write_extras(j_compress_ptr c, const struct jpeg_extras *extras)
-{
-        gsize n;
-
-        write_marked(c, 1, EXIF_MARK "\0", 6, extras->exif);
-        write_marked(c, 1, XMP_MARK, sizeof XMP_MARK, extras->xmp);
-        write_marked(c, 13, IPTC_MARK, sizeof IPTC_MARK, extras->iptc);
-        if (extras->icc) {
-                const void *icc = g_bytes_get_data(extras->icc, &n);
-
-                jpeg_write_icc_profile(c, (const JOCTET *)icc, (unsigned)n);
-        }
-}
-
-static void configure(j_compress_ptr c, uint32_t width, uint32_t height, unsigned bands, unsigned quality, unsigned effort)
-{
-        c->image_width = width;
-        c->image_height = height;
-        c->input_components = (int)bands;
-        c->in_color_space = bands == 1 ? JCS_GRAYSCALE : JCS_RGB;
-        jpeg_set_defaults(c);
-        jpeg_set_quality(c, (int)quality, TRUE);
-        c->optimize_coding = effort >= 5; /* a few per cent smaller for twice the time of encoding */
-        if (effort >= 8)
-                jpeg_simple_progression(c);
-        if (quality >= 90 && bands == 3) /* colour at full resolution */
-                c->comp_info[0].h_samp_factor = c->comp_info[0].v_samp_factor = 1;
-}
-
-static bool write_rows(struct jpeg_writer *w, const uint8_t *pixels, unsigned bands, const struct jpeg_extras *extras)
-{
-        struct jpeg_compress_struct *c = &w->c;
-
-        if (setjmp(w->jump))
-                return false;
-        jpeg_start_compress(c, TRUE);
-        write_extras(c, extras);
-        while (c->next_scanline < c->image_height) {
-                JSAMPROW row[1] = { (JSAMPROW)(uintptr_t)(pixels + (size_t)c->next_scanline * c->image_width * bands) };
-
-                (void)jpeg_write_scanlines(c, row, 1);
-        }
-        jpeg_finish_compress(c);
-        return true;
-}
-
-static bool writer_begin(struct jpeg_writer *w)
-{
-        w->c.err = jpeg_std_error(&w->errors);
-        w->errors.error_exit = on_write_error;
-        w->errors.output_message = on_message;
-        w->c.client_data = w;
-        if (setjmp(w->jump))
-                return false;
-        jpeg_create_compress(&w->c);
-        jpeg_mem_dest(&w->c, &w->bytes, &w->size);
-        return true;
-}
-
-uint8_t *jpeg_encode(const uint8_t *pixels, uint32_t width, uint32_t height, unsigned bands, unsigned quality, unsigned effort,
-                     const struct jpeg_extras *extras, size_t *ret_size)
-{
-        struct jpeg_writer w = { 0 };
-        bool ok = writer_begin(&w);
-
-        if (ok) {
-                configure(&w.c, width, height, bands, quality, effort);
-                ok = write_rows(&w, pixels, bands, extras);
-        }
-        jpeg_destroy_compress(&w.c);
-        if (!ok)
-                g_clear_pointer(&w.bytes, free);
-        *ret_size = w.size;
-        return w.bytes;
 }

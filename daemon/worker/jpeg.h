@@ -15,10 +15,6 @@
 #define JPEG_SCANS_MAX          500
 #define JPEG_SCANNED_PIXELS_MAX 6000000000ULL
 
-struct jpeg_extras {
-        GBytes *icc, *exif, *xmp, *iptc; /* borrowed, NULL for none */
-};
-
 #ifndef WITHOUT_JPEG_LANE
 enum { JPEG_LANE = 1 };
 
@@ -27,13 +23,9 @@ bool jpeg_open(struct picture *p, bool metadata);
 
 /* As the sisters of picture_open(), where p->jpeg is set; to be shrunk by 1, 2, 4 or 8. */
 bool jpeg_start(struct picture *p, unsigned shrink);
-const uint8_t *jpeg_row(struct picture *p);
+bool jpeg_rows(struct picture *p, struct rows ret[PLANES_MAX]);
 bool jpeg_finish(struct picture *p);
 void jpeg_done(struct picture *p);
-
-/* Encode @w × @h pixels of 1 or 3 bands.  Returns owned bytes (g_free() them) and their number, or NULL without memory. */
-uint8_t *jpeg_encode(const uint8_t *pixels, uint32_t w, uint32_t h, unsigned bands, unsigned quality, unsigned effort,
-                     const struct jpeg_extras *extras, size_t *ret_size);
 
 #else
 enum { JPEG_LANE = 0 };
@@ -48,9 +40,9 @@ static inline bool jpeg_start(struct picture *p, unsigned shrink)
         return false;
 }
 
-static inline const uint8_t *jpeg_row(struct picture *p)
+static inline bool jpeg_rows(struct picture *p, struct rows ret[PLANES_MAX])
 {
-        return NULL;
+        return false;
 }
 
 static inline bool jpeg_finish(struct picture *p)
@@ -60,12 +52,6 @@ static inline bool jpeg_finish(struct picture *p)
 
 static inline void jpeg_done(struct picture *p)
 {
-}
-
-static inline uint8_t *jpeg_encode(const uint8_t *pixels, uint32_t w, uint32_t h, unsigned bands, unsigned quality, unsigned effort,
-                                   const struct jpeg_extras *extras, size_t *ret_size)
-{
-        return NULL;
 }
 
 #endif

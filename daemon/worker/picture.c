@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#define STRIP_ROWS 16
+#define STRIP_ROWS 16U
 
 /* The first unit of what a decoder needs besides pixels: tables, states, stacks of its threads. */
 #define DECODER_BYTES          (4U << 20)
@@ -123,6 +123,8 @@ static void read_header(struct picture *p, bool metadata)
         p->full_w_px = (uint32_t)p->image->Xsize;
         p->full_h_px = (uint32_t)page_h;
         p->n_frames = (uint32_t)(p->image->Ysize / page_h);
+        p->n_planes = 1;
+        p->bands = (unsigned)MIN(p->image->Bands, 4); /* at most: simplify() may find fewer */
         /* HEIF, AVIF and JPEG XL turn by a property of their own, which their libraries apply; EXIF's is to be ignored there */
         if (p->format == FORMAT_JPEG)
                 p->orientation = jpeg_orientation(p);
@@ -367,14 +369,14 @@ static unsigned jpeg_shrink(const struct picture *p, uint32_t need_w, uint32_t n
 }
 
 /* Read again at another scale, if that is worth it. */
-static bool rescale(struct picture *p, uint32_t need_w, uint32_t need_h)
+static bool rescale(struct picture *p, uint32_t need_w, uint32_t need_h, unsigned shrink)
 {
         const struct loader *l = loader_of(p->format);
         double scale = MAX((double)need_w / p->full_w_px, (double)need_h / p->full_h_px);
         VipsImage *smaller;
 
         if (p->format == FORMAT_JPEG)
-                scale = p->scale_x;
+                scale = 1.0 / shrink;
         else if (p->format == FORMAT_WEBP) /* whole factors: its scaler averages blocks, and what is left over is done well here */
                 scale = 1 / floor(MAX(1, 1 / scale));
         else if (!l->vector)
@@ -387,58 +389,62 @@ static bool rescale(struct picture *p, uint32_t need_w, uint32_t need_h)
 
 bool picture_start(struct picture *p, uint32_t need_w, uint32_t need_h)
 {
-        if (p->format == FORMAT_JPEG) /* not by the sizes, as below: what the decoder gives is rounded */
-                p->scale_x = p->scale_y = 1.0 / jpeg_shrink(p, need_w, need_h);
+        struct plane *plane = p->planes;
+        unsigned shrink = p->format == FORMAT_JPEG ? jpeg_shrink(p, need_w, need_h) : 1;
+
         if (p->jpeg)
-                return jpeg_start(p, (unsigned)lrint(1 / p->scale_x));
-        if (!rescale(p, need_w, need_h))
+                return jpeg_start(p, shrink);
+        if (!rescale(p, need_w, need_h, shrink) || !simplify(p))
                 return false;
-        p->w_px = (uint32_t)p->image->Xsize;
-        p->h_px = (uint32_t)p->image->Ysize / p->n_frames;
-        if (p->format != FORMAT_JPEG) {
-                p->scale_x = (double)p->w_px / p->full_w_px;
-                p->scale_y = (double)p->h_px / p->full_h_px;
+        *plane = (struct plane){ .w_px = (uint32_t)p->image->Xsize,
+                                 .h_px = (uint32_t)p->image->Ysize / p->n_frames,
+                                 .bands = p->bands };
+        if (p->format == FORMAT_JPEG) { /* not by the sizes, as below: what the decoder gives is rounded */
+                plane->scale_x = plane->scale_y = 1.0 / shrink;
+        } else {
+                plane->scale_x = (double)plane->w_px / p->full_w_px;
+                plane->scale_y = (double)plane->h_px / p->full_h_px;
         }
-        if (!simplify(p))
-                return false;
-        p->strip_16 = p->image->BandFmt == VIPS_FORMAT_USHORT;
-        if (p->strip_16) {
-                p->row = (uint8_t *)g_try_malloc((size_t)p->w_px * p->bands);
-                if (!p->row)
-                        return verdict_fail(p->verdict, REASON_OUT_OF_MEMORY, "no memory for a row");
+        if (p->image->BandFmt == VIPS_FORMAT_USHORT) {
+                p->strip = (uint8_t *)g_try_malloc_n((size_t)plane->w_px * STRIP_ROWS, p->bands);
+                if (!p->strip)
+                        return verdict_fail(p->verdict, REASON_OUT_OF_MEMORY, "no memory for a strip");
         }
         p->region = vips_region_new(p->image);
         return p->region || verdict_fail_vips(p->verdict, false);
 }
 
-static const uint8_t *to_8_bits(struct picture *p, const uint16_t *from)
+/* Rows of 16 bits, as rows of 8. */
+static void to_8_bits(struct picture *p, struct rows *rows)
 {
-        for (size_t i = 0; i < (size_t)p->w_px * p->bands; i++)
-                p->row[i] = (uint8_t)((from[i] * 255U + 32895U) >> 16); /* 65535 ↔ 255, rounded */
-        return p->row;
+        size_t line = (size_t)p->planes[0].w_px * p->bands;
+
+        for (uint32_t y = 0; y < rows->n; y++) {
+                const uint16_t *from = (const uint16_t *)(const void *)(rows->first + y * rows->stride_bytes);
+
+                for (size_t i = 0; i < line; i++)
+                        p->strip[y * line + i] = (uint8_t)((from[i] * 255U + 32895U) >> 16); /* 65535 ↔ 255, rounded */
+        }
+        rows->first = p->strip;
+        rows->stride_bytes = line;
 }
 
-const uint8_t *picture_row(struct picture *p)
+bool picture_rows(struct picture *p, struct rows ret[PLANES_MAX])
 {
-        uint32_t y = p->next_row;
+        uint32_t y = p->next_row, frame_h = p->planes[0].h_px;
+        VipsRect strip = { 0, (int)y, (int)p->planes[0].w_px, (int)MIN(STRIP_ROWS, frame_h - y % frame_h) };
 
         if (p->jpeg)
-                return jpeg_row(p);
-        if (y >= p->strip_top + p->strip_rows) {
-                VipsRect strip = { 0, (int)y, p->image->Xsize, MIN(STRIP_ROWS, p->image->Ysize - (int)y) };
-
-                if (strip.height <= 0 || vips_region_prepare(p->region, &strip)) {
-                        (void)verdict_fail_vips(p->verdict, input_end_missing(p->input, p->format));
-                        return NULL;
-                }
-                p->strip_top = y;
-                p->strip_rows = (uint32_t)strip.height;
-        }
-        p->next_row++;
-
-        const void *row = VIPS_REGION_ADDR(p->region, 0, (int)y);
-
-        return p->strip_16 ? to_8_bits(p, (const uint16_t *)row) : (const uint8_t *)row;
+                return jpeg_rows(p, ret);
+        if (vips_region_prepare(p->region, &strip))
+                return verdict_fail_vips(p->verdict, input_end_missing(p->input, p->format));
+        p->next_row += (uint32_t)strip.height;
+        *ret = (struct rows){ .first = VIPS_REGION_ADDR(p->region, 0, (int)y),
+                              .stride_bytes = VIPS_REGION_LSKIP(p->region),
+                              .n = (uint32_t)strip.height };
+        if (p->strip)
+                to_8_bits(p, ret);
+        return true;
 }
 
 /* Complaints that mean that pixels are missing, although libvips went on. */
@@ -487,5 +493,5 @@ void picture_done(struct picture *p)
         g_clear_pointer(&p->xmp, g_bytes_unref);
         g_clear_pointer(&p->iptc, g_bytes_unref);
         g_clear_pointer(&p->delays_ms, g_free);
-        g_clear_pointer(&p->row, g_free);
+        g_clear_pointer(&p->strip, g_free);
 }

@@ -18,27 +18,86 @@ static size_t size_of(const struct pixels *px)
         return (size_t)px->w_px * px->h_px * px->n_frames * px->bands;
 }
 
-bool pixels_upright(const uint8_t *data, uint32_t w, uint32_t h, const struct picture *p, uint32_t n_frames, struct pixels *ret)
+/* Each plane by itself, one after another at @to. */
+static void turn_layers(const struct layer *layers, const struct picture *p, uint32_t n_frames, uint8_t *to)
 {
-        size_t frame = (size_t)w * h * p->bands;
-        bool turned = geometry_turned(p->orientation);
+        for (const struct layer *l = layers; l < layers + p->n_planes; l++) {
+                size_t frame = (size_t)l->w_px * l->h_px * l->bands;
 
-        *ret = (struct pixels){ .w_px = turned ? h : w,
-                                .h_px = turned ? w : h,
+                if (p->orientation == 1)
+                        memcpy(to, l->data, frame * n_frames);
+                else
+                        for (uint32_t i = 0; i < n_frames; i++)
+                                geometry_turn(l->data + i * frame, l->w_px, l->h_px, l->bands, p->orientation, to + i * frame);
+                to += frame * n_frames;
+        }
+}
+
+static uint8_t to_byte(int value)
+{
+        return (uint8_t)CLAMP(value, 0, 255);
+}
+
+/* JFIF, section "conversion to and from RGB", in 16 bits behind the point. */
+static void ycc_to_rgb(const uint8_t *planes, size_t n, uint8_t *restrict out)
+{
+        for (size_t i = 0; i < n; i++, out += 3) {
+                int y = planes[i] * 65536 + 32768, cb = planes[n + i] - 128, cr = planes[2 * n + i] - 128;
+
+                out[0] = to_byte((y + 91881 * cr) >> 16);
+                out[1] = to_byte((y - 22554 * cb - 46802 * cr) >> 16);
+                out[2] = to_byte((y + 116130 * cb) >> 16);
+        }
+}
+
+static void interleave(const uint8_t *planes, size_t n, uint8_t *restrict out)
+{
+        for (size_t i = 0; i < n; i++, out += 3) {
+                out[0] = planes[i];
+                out[1] = planes[n + i];
+                out[2] = planes[2 * n + i];
+        }
+}
+
+/* Three planes of the same size become one. */
+static bool merge(struct pixels *px)
+{
+        size_t n = (size_t)px->w_px * px->h_px;
+        uint8_t *data = (uint8_t *)g_try_malloc_n(n, 3);
+
+        if (!data)
+                return false;
+        if (px->model == MODEL_YCC)
+                ycc_to_rgb(px->data, n, data);
+        else
+                interleave(px->data, n, data);
+        g_free(px->data);
+        px->data = data;
+        px->model = MODEL_RGB;
+        return true;
+}
+
+bool pixels_upright(const struct layer *layers, const struct picture *p, uint32_t n_frames, bool planes, bool halved,
+                    struct pixels *ret)
+{
+        bool turned = geometry_turned(p->orientation);
+        size_t bytes = 0;
+
+        *ret = (struct pixels){ .w_px = turned ? layers->h_px : layers->w_px,
+                                .h_px = turned ? layers->w_px : layers->h_px,
                                 .n_frames = n_frames,
                                 .bands = p->bands,
                                 .model = p->model,
                                 .alpha = p->alpha,
+                                .halved = halved,
                                 .icc = p->icc };
-        ret->data = (uint8_t *)g_try_malloc_n(frame, n_frames);
+        for (const struct layer *l = layers; l < layers + p->n_planes; l++)
+                bytes += (size_t)l->w_px * l->h_px * l->bands;
+        ret->data = (uint8_t *)g_try_malloc_n(bytes, n_frames);
         if (!ret->data)
                 return false;
-        if (p->orientation == 1)
-                memcpy(ret->data, data, frame * n_frames);
-        else
-                for (uint32_t i = 0; i < n_frames; i++)
-                        geometry_turn(data + i * frame, w, h, p->bands, p->orientation, ret->data + i * frame);
-        return true;
+        turn_layers(layers, p, n_frames, ret->data);
+        return planes || p->n_planes == 1 || merge(ret);
 }
 
 VipsImage *pixels_image(const struct pixels *px, struct verdict *v)
@@ -141,6 +200,11 @@ static bool convert_cmyk(struct pixels *px, struct verdict *v)
                 return false;
         px->model = MODEL_RGB;
         return true;
+}
+
+bool pixels_are_srgb(const struct picture *p, bool keep)
+{
+        return p->model != MODEL_CMYK && (keep || !p->icc || profile_is_srgb(p->icc));
 }
 
 bool pixels_to_srgb(struct pixels *px, bool keep, enum format output, struct verdict *v)

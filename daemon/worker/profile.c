@@ -95,7 +95,7 @@ bool profile_is_srgb(GBytes *icc)
 }
 
 /* Prepared transforms, the most recent first. */
-enum { KEPT = 8 };
+enum { KEPT = 16 };
 
 static struct kept {
         GBytes *icc;
@@ -152,11 +152,10 @@ static cmsHTRANSFORM prepare(GBytes *icc, enum profile_space space, bool alpha)
         (void)snprintf(complaint, sizeof complaint, "lcms gave no reason");
         cmsSetLogErrorHandler(on_complaint);
         from = cmsOpenProfileFromMem(bytes, (cmsUInt32Number)size);
-        to = from ? cmsCreate_sRGBProfile() : NULL;
-        if (to)
+        if (!to)
+                to = cmsCreate_sRGBProfile();
+        if (from && to)
                 transform = prepare_between(from, to, space, alpha);
-        if (to)
-                (void)cmsCloseProfile(to);
         if (from)
                 (void)cmsCloseProfile(from);
         return transform;

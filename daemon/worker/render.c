@@ -11,6 +11,7 @@
 #include "raw.h"
 #include "resample.h"
 #include "save.h"
+#include "targets.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,19 +20,6 @@
 
 /* What a request costs besides pixels: encoders, libraries' caches, stacks. */
 #define FIXED_BYTES (16U << 20)
-
-/* One output on its way. */
-struct target {
-        const struct wire_spec *spec;
-        struct geometry geometry;
-        struct rect part;    /* geometry.part as stored, in pixels of the full picture */
-        uint32_t w_px, h_px; /* the scaled part, as stored */
-        uint32_t n_frames;
-        int from;  /* index of the larger target it is derived from, -1: from the decoder's rows */
-        bool same; /* derived, and nothing is to be done */
-        struct resampler *resampler;
-        uint8_t *data; /* w × h × n_frames × bands */
-};
 
 struct work {
         const struct wire_render *request;
@@ -48,11 +36,6 @@ static uint64_t now_usec(void)
 
         (void)clock_gettime(CLOCK_MONOTONIC, &ts);
         return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
-static bool wants_frames(const struct wire_spec *s)
-{
-        return s->animation == ANIMATION_ALL && save_can_animate((enum format)s->format);
 }
 
 static bool any_spec(const struct wire_render *r, bool (*test)(const struct wire_spec *))
@@ -117,8 +100,8 @@ static bool open_picture(struct work *w)
                         return false;
                 decoded = FORMAT_JPEG;
         }
-        if (!picture_open(&w->picture, &w->input, decoded, any_spec(w->request, wants_frames), any_spec(w->request, wants_metadata),
-                          w->verdict))
+        if (!picture_open(&w->picture, &w->input, decoded, any_spec(w->request, target_wants_frames),
+                          any_spec(w->request, wants_metadata), w->verdict))
                 return false;
         if (orientation != 0)
                 w->picture.orientation = orientation;
@@ -137,80 +120,6 @@ static bool check_limits(const struct work *w)
         return loader_of(p->format)->vector || check_pixels(w, p->full_w_px, p->full_h_px, p->n_frames);
 }
 
-static double scale_of(const struct target *t)
-{
-        return t->w_px / t->part.w;
-}
-
-static bool is_whole(const struct target *t, const struct picture *p)
-{
-        return t->part.w >= p->full_w_px && t->part.h >= p->full_h_px;
-}
-
-/* Whether @t can be made from @larger: the same frames of the whole picture, at twice the size, where a second filter does not show. */
-static bool can_derive(const struct work *w, const struct target *t, const struct target *larger, bool *ret_same)
-{
-        *ret_same = t->w_px == larger->w_px && t->h_px == larger->h_px && memcmp(&t->part, &larger->part, sizeof t->part) == 0;
-        if (larger->n_frames < t->n_frames || (!*ret_same && !is_whole(larger, &w->picture)))
-                return false;
-        return *ret_same || (larger->w_px >= 2 * t->w_px * (w->picture.full_w_px / t->part.w) * 0.999 &&
-                             larger->h_px >= 2 * t->h_px * (w->picture.full_h_px / t->part.h) * 0.999);
-}
-
-/* From the smallest that will do; the order of indices breaks the tie between equals, so that nothing goes in circles. */
-static void choose_origin(struct work *w, unsigned i)
-{
-        struct target *t = w->targets + i;
-
-        t->from = -1;
-        for (unsigned j = 0; j < w->n; j++) {
-                const struct target *other = w->targets + j;
-                bool same;
-
-                if (i == j || !can_derive(w, t, other, &same) || (same && j > i))
-                        continue;
-                if (t->from < 0 || same || (!t->same && scale_of(other) < scale_of(w->targets + t->from))) {
-                        t->from = (int)j;
-                        t->same = same;
-                }
-        }
-}
-
-static void plan(struct work *w)
-{
-        const struct picture *p = &w->picture;
-        bool turned = geometry_turned(p->orientation);
-        uint32_t upright_w = turned ? p->full_h_px : p->full_w_px, upright_h = turned ? p->full_w_px : p->full_h_px;
-
-        w->n = w->request->n_outputs;
-        for (unsigned i = 0; i < w->n; i++) {
-                struct target *t = w->targets + i;
-                const struct geometry *g = &t->geometry;
-
-                t->spec = w->request->outputs + i;
-                geometry_plan(t->spec, upright_w, upright_h, &t->geometry);
-                t->part = geometry_stored(g->part, p->orientation, p->full_w_px, p->full_h_px);
-                t->w_px = turned ? g->scaled_h_px : g->scaled_w_px;
-                t->h_px = turned ? g->scaled_w_px : g->scaled_h_px;
-                t->n_frames = wants_frames(t->spec) ? p->n_frames : 1;
-        }
-        for (unsigned i = 0; i < w->n; i++)
-                choose_origin(w, i);
-}
-
-/* The size at which the whole picture would have to be decoded. */
-static void needed_size(const struct work *w, uint32_t *ret_w, uint32_t *ret_h)
-{
-        double most_w = 1, most_h = 1;
-
-        for (unsigned i = 0; i < w->n; i++) {
-                most_w = MAX(most_w, w->targets[i].w_px / w->targets[i].part.w * w->picture.full_w_px);
-                most_h = MAX(most_h, w->targets[i].h_px / w->targets[i].part.h * w->picture.full_h_px);
-        }
-        *ret_w = (uint32_t)MIN(most_w + 0.5, w->picture.full_w_px);
-        *ret_h = (uint32_t)MIN(most_h + 0.5, w->picture.full_h_px);
-}
-
 static bool check_memory(struct work *w)
 {
         const struct picture *p = &w->picture;
@@ -220,8 +129,7 @@ static bool check_memory(struct work *w)
                 const struct target *t = w->targets + i;
                 uint64_t pixels = (uint64_t)t->geometry.width_px * t->geometry.height_px * t->n_frames;
 
-                bytes += (uint64_t)t->w_px * t->h_px * t->n_frames * p->bands +
-                         resampler_bytes(p->full_w_px, p->bands, t->w_px, t->h_px);
+                bytes += target_bytes(t, p);
                 finishing = MAX(finishing, pixels * (t->spec->format == FORMAT_JPEG ? 8 : t->spec->format == FORMAT_JXL ? 96 : 24));
                 if (pixels > MAX(w->request->pixels_max, 65536))
                         return verdict_fail(w->verdict, REASON_TOO_LARGE, "a thumbnail of %ux%u pixels", t->geometry.width_px,
@@ -240,50 +148,42 @@ static bool no_memory(struct work *w)
         return verdict_fail(w->verdict, REASON_OUT_OF_MEMORY, "no memory for resizing");
 }
 
-/* A resampler for @t from a whole picture of @in_w × @in_h, which is the full one scaled by @x and @y. */
-static bool start_resampler(struct work *w, struct target *t, uint32_t in_w, uint32_t in_h, double x, double y)
+/* Resample one frame of a layer from a plane of @in_w × @in_h pixels that shows @from of the full picture. */
+static struct resampler *start_resampler(struct work *w, const struct target *t, unsigned plane, uint32_t frame, uint32_t in_w,
+                                         uint32_t in_h, struct rect from)
 {
-        const struct picture *p = &w->picture;
-        struct rect part = { t->part.x * x, t->part.y * y, t->part.w * x, t->part.h * y };
+        const struct layer *l = t->layers + plane;
+        double x = in_w / from.w, y = in_h / from.h;
+        struct rect shown = t->shown[plane], part = { (shown.x - from.x) * x, (shown.y - from.y) * y, shown.w * x, shown.h * y };
+        bool linear = plane > 0; /* as decoders enlarge colour that has half the resolution */
+        struct resampler *r = resampler_new(in_w, in_h, l->bands, w->picture.alpha, linear, part, l->w_px, l->h_px,
+                                            l->data + frame * layer_bytes(l));
 
-        if (!t->data)
-                t->data = (uint8_t *)g_try_malloc_n((gsize)t->w_px * t->h_px * t->n_frames, p->bands);
-        t->resampler = resampler_new(in_w, in_h, p->bands, p->alpha, part, t->w_px, t->h_px);
-        return (t->data && t->resampler) || no_memory(w);
+        if (!r)
+                (void)no_memory(w);
+        return r;
 }
 
-static size_t frame_bytes(const struct work *w, const struct target *t)
-{
-        return (size_t)t->w_px * t->h_px * w->picture.bands;
-}
-
-static void finish_resampler(struct work *w, struct target *t, uint32_t frame)
-{
-        g_autofree uint8_t *data = resampler_steal(t->resampler);
-
-        memcpy(t->data + frame * frame_bytes(w, t), data, frame_bytes(w, t));
-        resampler_free(t->resampler);
-        t->resampler = NULL;
-}
-
-static bool derive(struct work *w, struct target *t, uint32_t frame)
+static bool derive(struct work *w, const struct target *t, uint32_t frame)
 {
         const struct target *larger = w->targets + t->from;
-        const uint8_t *from = larger->data + frame * frame_bytes(w, larger);
 
-        if (t->same) {
-                if (!t->data)
-                        t->data = (uint8_t *)g_try_malloc_n(frame_bytes(w, t), t->n_frames);
-                if (!t->data)
-                        return no_memory(w);
-                memcpy(t->data + frame * frame_bytes(w, t), from, frame_bytes(w, t));
-                return true;
+        for (unsigned i = 0; i < w->picture.n_planes; i++) {
+                const struct layer *from = larger->layers + i, *to = t->layers + i;
+                const uint8_t *row = from->data + frame * layer_bytes(from);
+                struct resampler *r;
+
+                if (t->same) {
+                        memcpy(to->data + frame * layer_bytes(to), row, layer_bytes(to));
+                        continue;
+                }
+                r = start_resampler(w, t, i, frame, from->w_px, from->h_px, larger->shown[i]);
+                if (!r)
+                        return false;
+                for (uint32_t y = 0; y < from->h_px; y++, row += (size_t)from->w_px * from->bands)
+                        resampler_push(r, row);
+                resampler_free(r);
         }
-        if (!start_resampler(w, t, larger->w_px, larger->h_px, larger->w_px / larger->part.w, larger->h_px / larger->part.h))
-                return false;
-        for (uint32_t y = 0; y < larger->h_px; y++)
-                resampler_push(t->resampler, from + (size_t)y * larger->w_px * w->picture.bands);
-        finish_resampler(w, t, frame);
         return true;
 }
 
@@ -309,36 +209,74 @@ static bool derive_all(struct work *w, uint32_t frame)
         return true;
 }
 
-static bool decode_frame(struct work *w, uint32_t frame)
+/* What one frame is resampled by, for the targets that are made from the decoder's rows. */
+struct resamplers {
+        struct resampler *of[WIRE_OUTPUTS_MAX][PLANES_MAX];
+};
+
+static bool start_resamplers(struct work *w, uint32_t frame, struct resamplers *ret)
+{
+        const struct picture *p = &w->picture;
+
+        for (unsigned i = 0; i < w->n; i++) {
+                const struct target *t = w->targets + i;
+
+                for (unsigned k = 0; k < p->n_planes && t->from < 0 && frame < t->n_frames; k++) {
+                        const struct plane *plane = p->planes + k;
+                        struct rect all = { 0, 0, plane->w_px / plane->scale_x, plane->h_px / plane->scale_y };
+
+                        ret->of[i][k] = start_resampler(w, t, k, frame, plane->w_px, plane->h_px, all);
+                        if (!ret->of[i][k])
+                                return false;
+                }
+        }
+        return true;
+}
+
+static void free_resamplers(struct work *w, struct resamplers *rs)
+{
+        for (unsigned i = 0; i < w->n; i++)
+                for (unsigned k = 0; k < w->picture.n_planes; k++)
+                        resampler_free(rs->of[i][k]);
+}
+
+static bool push_frame(struct work *w, const struct resamplers *rs)
 {
         struct picture *p = &w->picture;
 
-        for (unsigned i = 0; i < w->n; i++)
-                if (w->targets[i].from < 0 && frame < w->targets[i].n_frames &&
-                    !start_resampler(w, w->targets + i, p->w_px, p->h_px, p->scale_x, p->scale_y))
-                        return false;
-        for (uint32_t y = 0; y < p->h_px; y++) {
-                const uint8_t *row = picture_row(p);
+        for (uint32_t done = 0; done < p->planes[0].h_px;) {
+                struct rows rows[PLANES_MAX];
 
-                if (!row)
+                if (!picture_rows(p, rows))
                         return false;
+                done += rows[0].n;
                 for (unsigned i = 0; i < w->n; i++)
-                        if (w->targets[i].resampler)
-                                resampler_push(w->targets[i].resampler, row);
+                        for (unsigned k = 0; k < p->n_planes && rs->of[i][k]; k++)
+                                for (uint32_t y = 0; y < rows[k].n; y++)
+                                        resampler_push(rs->of[i][k], rows[k].first + y * rows[k].stride_bytes);
         }
-        for (unsigned i = 0; i < w->n; i++)
-                if (w->targets[i].resampler)
-                        finish_resampler(w, w->targets + i, frame);
-        return derive_all(w, frame);
+        return true;
+}
+
+static bool decode_frame(struct work *w, uint32_t frame)
+{
+        struct resamplers rs = { 0 };
+        bool ok = start_resamplers(w, frame, &rs) && push_frame(w, &rs);
+
+        free_resamplers(w, &rs);
+        return ok && derive_all(w, frame);
 }
 
 static bool decode(struct work *w)
 {
         uint32_t need_w, need_h;
 
-        needed_size(w, &need_w, &need_h);
+        targets_need(w->targets, w->n, &w->picture, &need_w, &need_h);
         if (!picture_start(&w->picture, need_w, need_h))
                 return false;
+        for (unsigned i = 0; i < w->n; i++)
+                if (!target_allocate(w->targets + i, &w->picture))
+                        return no_memory(w);
         for (uint32_t frame = 0; frame < w->picture.n_frames; frame++)
                 if (!decode_frame(w, frame))
                         return false;
@@ -365,7 +303,7 @@ static bool finish(struct work *w, unsigned i, int fd, struct wire_output *ret)
         struct pixels px;
         bool ok;
 
-        if (!pixels_upright(t->data, t->w_px, t->h_px, &w->picture, t->n_frames, &px))
+        if (!pixels_upright(t->layers, &w->picture, t->n_frames, t->planes, t->halved, &px))
                 return no_memory(w);
         ok = finish_pixels(&px, t, w->verdict) && save(&px, t->spec, &w->picture, fd, ret, w->verdict);
         pixels_done(&px);
@@ -378,7 +316,8 @@ static bool run(struct work *w, int input_fd, const int *output_fds, struct wire
                 return false;
         if (!check_limits(w))
                 return false;
-        plan(w);
+        w->n = w->request->n_outputs;
+        targets_plan(w->targets, w->request, &w->picture);
         if (!check_memory(w) || !decode(w))
                 return false;
         for (unsigned i = 0; i < w->n; i++)
@@ -418,10 +357,8 @@ void render(const struct wire_render *request, int input_fd, const int *output_f
         ret->reason = verdict.reason;
         ret->needs_bytes = verdict.needs_bytes;
         (void)snprintf(ret->text, sizeof ret->text, "%s", verdict.reason != REASON_NONE ? verdict.text : verdict.warning);
-        for (unsigned i = 0; i < w->n; i++) {
-                resampler_free(w->targets[i].resampler);
-                g_free(w->targets[i].data);
-        }
+        for (unsigned i = 0; i < w->n; i++)
+                target_done(w->targets + i);
         picture_done(&w->picture);
         input_done(&w->input);
         ret->render_usec = now_usec() - start;

@@ -16,26 +16,16 @@
 
 struct resampler;
 
-/* For a picture of @in_w × @in_h pixels of @bands samples (1 to 4), the last of which is alpha if @alpha: colour is weighted by it.  The
- * result shows @part (in pixels of that picture) in @out_w × @out_h pixels.  Returns owned, NULL without memory. */
-struct resampler *resampler_new(uint32_t in_w, uint32_t in_h, unsigned bands, bool alpha, struct rect part, uint32_t out_w,
-                                uint32_t out_h);
+/* For a picture of @in_w × @in_h pixels of @bands samples (1 to 4), the last of which is alpha if @alpha: colour is weighted by it.  If @linear,
+ * what has to be enlarged is interpolated, without the ringing of the sharper filter.  The result shows @part (in pixels of that picture, whose edge is repeated where @part reaches beyond) in @out_w × @out_h pixels, and is
+ * written to @out, @out_w × @out_h × @bands bytes, borrowed.  Returns owned, NULL without memory. */
+struct resampler *resampler_new(uint32_t in_w, uint32_t in_h, unsigned bands, bool alpha, bool linear, struct rect part,
+                                uint32_t out_w, uint32_t out_h, uint8_t *out);
 
 /* The next row from the top.  Rows below the part, and beyond the height, are ignored. */
 void resampler_push(struct resampler *r, const uint8_t *row);
 
-/* Whether all rows of the result are there. */
-bool resampler_complete(const struct resampler *r);
-
-/* The result, @out_w × @out_h × @bands bytes, owned by the caller (g_free).  Call once, when complete. */
-uint8_t *resampler_steal(struct resampler *r);
-
-/* About how many bytes one needs. */
+/* About how many bytes one needs, besides its result. */
 uint64_t resampler_bytes(uint32_t in_w, unsigned bands, uint32_t out_w, uint32_t out_h);
 
 void resampler_free(struct resampler *r);
-
-static inline void resampler_freep(struct resampler **r)
-{
-        resampler_free(*r);
-}

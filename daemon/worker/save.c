@@ -5,6 +5,7 @@
 
 #include "base.h"
 #include "exif.h"
+#include "jpeg-save.h"
 #include "jpeg.h"
 #include "loaders.h"
 
@@ -55,7 +56,7 @@ static unsigned effort_of(const struct wire_spec *spec, unsigned by_default)
 static uint8_t *encode_plain(const struct pixels *px, const struct wire_spec *spec, const struct jpeg_extras *extras, size_t *ret_size,
                              struct verdict *v)
 {
-        uint8_t *bytes = jpeg_encode(px->data, px->w_px, px->h_px, px->bands, spec->quality, effort_of(spec, 4), extras, ret_size);
+        uint8_t *bytes = jpeg_encode(px, spec->quality, effort_of(spec, 4), extras, ret_size);
 
         if (!bytes)
                 (void)verdict_fail(v, REASON_OUT_OF_MEMORY, "no memory for encoding a thumbnail");

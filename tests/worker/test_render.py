@@ -108,6 +108,28 @@ def test_orientation(worker, orientation, format):
         assert image.size == (100, 50) and difference(image, upright.resize((100, 50), Image.BOX), 4)[1] < 24
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("sampling", ["4:4:4", "4:2:2", "4:2:0", "grey"])
+def test_planes_end_where_pixels_do(worker, orientation, sampling):
+    """A JPEG from a JPEG never becomes pixels: its colour must still be where a PNG from it has it, at odd sizes, too."""
+    y, x = numpy.mgrid[0:331, 0:451]
+    waves = numpy.stack((128 + 90 * numpy.sin(x / 23), 60 + x / 5 + y / 9, 128 + 90 * numpy.sin(y / 17)), axis=-1).astype(numpy.uint8)
+    image = Image.fromarray(waves).convert("L" if sampling == "grey" else "RGB")
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    source = encode(image, "JPEG", quality=95, exif=exif, **({} if sampling == "grey" else {"subsampling": sampling}))
+    sizes = [(107, 107), (64, 0), (51, 51)]
+    shapes = [spec(w, h, format=format, quality=quality) for w, h in sizes for format, quality in (("png", 80), ("jpeg", 89), ("jpeg", 95))]
+    shapes += [spec(75, 45, fit="cover", crop="east", format=format, quality=95) for format in ("png", "jpeg")]
+    pictures = [decode(data) for data in worker.render(source, *shapes).bytes]
+    for png, jpeg, quality in ((0, 1, 89), (0, 2, 95), (3, 4, 89), (3, 5, 95), (6, 7, 89), (6, 8, 95), (9, 10, 95)):
+        expected = decode(encode(pictures[png], "JPEG", quality=quality, subsampling="4:2:0" if quality < 90 else "4:4:4"))
+        assert pictures[jpeg].size == expected.size
+        mean, most = difference(pictures[jpeg], expected, 24)
+        assert (mean <= 2.5 and most <= 14) if quality < 90 else (mean <= 0.1 and most <= 2)
+    assert pictures[0].mode == pictures[1].mode == image.mode
+
+
 def test_alpha_is_kept_or_flattened(worker):
     image = Image.new("RGBA", (64, 64), (255, 0, 0, 0))
     ImageDraw.Draw(image).rectangle((0, 0, 31, 63), (0, 255, 0, 255))
