@@ -24,6 +24,8 @@ struct folder_hooks {
         void (*file)(struct folder *folder, const char *file, enum folder_found how, void *userdata);
         /* Nothing but a regular file: @type as in readdir(3). */
         void (*odd)(struct folder *folder, const char *file, unsigned char type, void *userdata);
+        /* @directory cannot be read, for the negative errno @error; once until it could. */
+        void (*barred)(struct folder *folder, const char *directory, int error, void *userdata);
         /* An operator asks for another try of @file, which lies in the inbox, or (@source is not NULL) among the failures. */
         void (*retry)(struct folder *folder, const char *file, const struct source *source, void *userdata);
         /* The inbox is gone: close the folder, try later.  @folder is still whole. */

@@ -30,6 +30,11 @@ static void on_odd(struct folder *folder, const char *file, unsigned char type, 
         work_odd(((struct folders *)userdata)->work, folder, file, type);
 }
 
+static void on_barred(struct folder *folder, const char *directory, int error, void *userdata)
+{
+        work_barred(((struct folders *)userdata)->work, folder, directory, error);
+}
+
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata);
 
 static void arm_retry(struct folders *s)
@@ -71,7 +76,7 @@ static void on_retry_wanted(struct folder *folder, const char *file, const struc
         work_try_again(((struct folders *)userdata)->work, folder, file, source);
 }
 
-static const struct folder_hooks hooks = { on_file, on_odd, on_retry_wanted, on_lost };
+static const struct folder_hooks hooks = { on_file, on_odd, on_barred, on_retry_wanted, on_lost };
 
 /* ---- opening */
 

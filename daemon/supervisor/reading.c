@@ -169,13 +169,8 @@ static void on_scan_trouble(const char *directory, int error, void *userdata)
         }
         if (polled)
                 polling_incomplete(f->polling);
-        if (!g_hash_table_add(f->unreadable, g_strdup(directory)))
-                return;
-        log_event(
-                EV_WAITING,
-                FIELDS(F_STR(INBOX, f->config->inbox), F_STR(FILE, directory), F_STR(REASON, reason_token(reason_from_errno(error)))),
-                "The folder %s/%s cannot be read: %s; let the daemon read it with 'chmod g+rx' or 'setfacl -m u:thumbnaild:rx'",
-                f->config->inbox, directory, g_strerror(-error));
+        if (g_hash_table_add(f->unreadable, g_strdup(directory)))
+                f->hooks->barred(f, directory, error, f->userdata);
 }
 
 static const struct scan_hooks backlog_hooks = { on_enter, on_found_backlog, on_scan_trouble };

@@ -116,6 +116,23 @@ void work_odd(struct work *w, struct folder *folder, const char *file, unsigned 
         status_skipped(&w->status, REASON_NOT_REGULAR);
 }
 
+void work_barred(struct work *w, struct folder *folder, const char *directory, int error)
+{
+        const char *inbox = folder->config->inbox;
+        enum reason reason = reason_from_errno(error);
+
+        if (reason == REASON_NAME_TOO_LONG) {
+                log_event(EV_FAILED, FIELDS(F_STR(INBOX, inbox), F_STR(FILE, directory), F_STR(REASON, reason_token(reason))),
+                          "The folder %s lies too deep for a path, so nothing in it is made. %s", directory, reason_remedy(reason));
+                status_failed(&w->status, reason, work_now_usec(w));
+                return;
+        }
+        log_event(EV_WAITING, FIELDS(F_STR(INBOX, inbox), F_STR(FILE, directory), F_STR(REASON, reason_token(reason))),
+                  "The folder %s/%s cannot be read: %s; let the daemon read it with 'chmod g+rx' or 'setfacl -m u:thumbnaild:rx'",
+                  inbox, directory, g_strerror(-error));
+        w->status.failed += w->once; /* what it holds still waits */
+}
+
 /* ---- what is missing? */
 
 /* Returns whether there is something to render. */

@@ -39,6 +39,7 @@ void work_done(struct work *work);
 /* Hear of a file.  For struct folder_hooks. */
 void work_file(struct work *work, struct folder *folder, const char *file, enum folder_found how);
 void work_odd(struct work *work, struct folder *folder, const char *file, unsigned char type);
+void work_barred(struct work *work, struct folder *folder, const char *directory, int error);
 
 /* An operator wants another try of @file, see struct folder_hooks. */
 void work_try_again(struct work *work, struct folder *folder, const char *file, const struct source *source);

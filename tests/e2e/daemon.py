@@ -334,12 +334,16 @@ class Folders:
         return self.listing(self.outbox)
 
     def listing(self, root):
-        root, found = os.fsencode(root), []
-        for folder, folders, files in os.walk(root):
+        return sorted(name for name, _ in self._files(root))
+
+    def _files(self, root):
+        """Relative paths, each with a descriptor of its folder while that is being read: the whole path can be too long."""
+        root = os.fsencode(root)
+        for folder, folders, files, fd in os.fwalk(root):
             if folder == root and OUR_FOLDER in folders:
                 folders.remove(OUR_FOLDER)
-            found += [os.path.relpath(os.path.join(folder, file), root) for file in files]
-        return sorted(found)
+            for file in files:
+                yield os.path.relpath(os.path.join(folder, file), root), fd
 
     def state_of(self, path):
         """What changes when a file is written again."""
@@ -351,7 +355,7 @@ class Folders:
 
     def check_outbox(self):
         """Nothing but finished thumbnails: no temporary file, no empty one."""
-        for name in self.thumbnails():
-            info = os.lstat(os.path.join(os.fsencode(self.outbox), name))
+        for name, fd in self._files(self.outbox):
+            info = os.lstat(os.path.basename(name), dir_fd=fd)
             assert not any(part.startswith(b".") for part in name.split(b"/")), f"{name} was left in the outbox"
             assert stat.S_ISREG(info.st_mode) and info.st_size > 0, f"{name} is not a whole thumbnail"

@@ -158,3 +158,55 @@ def test_a_version_of_the_same_size_and_time_behind_a_running_job(folders):
     daemon.resume(worker)
     daemon.wait_made("a.tif", "behind.jpg")
     pictures.assert_corners(pictures.open_checked(folders.thumbnail("a.tif"), "JPEG"))
+
+
+def touch_by_another_name(path):
+    os.link(path, path.with_name("another.part"))
+    os.unlink(path.with_name("another.part"))
+
+
+IDLE = {
+    "chmod": lambda path: path.chmod(0o600),
+    "chown": lambda path: os.chown(path, 42042, 42042),
+    "read": lambda path: path.read_bytes(),
+    "atime": lambda path: os.utime(path, ns=(1, path.stat().st_mtime_ns)),
+    "xattr": lambda path: os.setxattr(path, "user.comment", b"nice"),
+    "second name": touch_by_another_name,
+    "renamed and back": lambda path: [os.rename(path, path.with_name("x.part")), os.rename(path.with_name("x.part"), path)],
+    "its folder's mode": lambda path: path.parent.chmod(0o700),
+}
+
+
+@pytest.mark.parametrize("what", IDLE)
+def test_what_changes_no_content_causes_nothing(one, request, what):
+    path = fresh(one, request) / "first.jpg"
+    thumbnail = one.folders.thumbnail(relative(one, path))
+    before = one.folders.state_of(thumbnail)
+    IDLE[what](path)
+    one.folders.drop(f"{path.parent.name}.behind.jpg", pictures.encoded(**SMALL))
+    one.wait_made(f"{path.parent.name}.behind.jpg")
+    assert [record.event for record in one.events(file=relative(one, path))] == ["made"]
+    assert one.folders.state_of(thumbnail) == before
+
+
+def test_a_change_of_its_time_alone_stamps_the_thumbnail_anew(one, request):
+    """Seen live, it is known that nobody wrote.  A restart then finds it up to date."""
+    path = fresh(one, request) / "first.jpg"
+    thumbnail = one.folders.thumbnail(relative(one, path))
+    inode, size, *_ = one.folders.state_of(thumbnail)
+    os.utime(path, ns=(1_600_000_000_000_000_000,) * 2)
+    one.wait(lambda: os.stat(thumbnail).st_mtime_ns == 1_600_000_000_000_000_000, "the thumbnail stamped anew")
+    assert one.folders.state_of(thumbnail)[:2] == (inode, size)
+    one.wait_made(relative(one, path))
+
+
+def test_a_change_of_its_time_while_nobody_listened_costs_one_redo_at_most(folders):
+    folders.drop("a.jpg", pictures.encoded(**SMALL))
+    folders.once()
+    os.utime(folders.path("a.jpg"), ns=(1_600_000_000_000_000_000,) * 2)
+    counts = []
+    for _ in range(2):
+        done, records = folders.once()
+        counts.append(sum(record.event == "made" for record in records))
+    assert counts in ([0, 0], [1, 0])
+    assert os.stat(folders.thumbnail("a.jpg")).st_mtime_ns == 1_600_000_000_000_000_000
