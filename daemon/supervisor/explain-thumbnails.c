@@ -3,6 +3,7 @@
 
 #include "explain.h"
 
+#include "attribute.h"
 #include "base.h"
 #include "path.h"
 #include "plan.h"
@@ -63,7 +64,7 @@ static char *describe_thumbnail(struct folder *folder, int outbox_error, const c
                 break;
         }
         counts->wanted++;
-        if (outbox_get_record(fd, base, &have) < 0)
+        if (attribute_record(fd, base, &have) < 0)
                 return g_strdup(st.st_size > 0 ? "out of date by its modification time" : "empty");
         differences = name_differences(record_differences(&have, wanted));
         return g_strdup_printf("out of date: %s differs", *differences ? differences : "its content (it is empty)");

@@ -3,6 +3,7 @@
 
 #include "explain.h"
 
+#include "attribute.h"
 #include "base.h"
 #include "failures.h"
 #include "log.h"
@@ -105,7 +106,7 @@ static void explain_outbox(const struct where *where, struct findings *f)
         if (r >= 0)
                 r = fd = outbox_open_folder(outbox, where->file);
         if (r >= 0)
-                r = outbox_get_record(fd, path_base(where->file), &record);
+                r = attribute_record(fd, path_base(where->file), &record);
         outbox_unref(outbox);
         if (r < 0) {
                 findings_say(f, "record",

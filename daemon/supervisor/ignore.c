@@ -15,13 +15,28 @@ static const char *const built_in[] = {
         "@Recycle",
 };
 
+/* fnmatch(3), which is slow, for what needs it: not one star at one end, or none. */
+static bool matches(const char *glob, const char *name)
+{
+        static const char special[] = "*?[\\";
+        size_t plain = strcspn(glob, special);
+
+        if (!glob[plain])
+                return strcmp(glob, name) == 0;
+        if (strcmp(glob + plain, "*") == 0)
+                return strncmp(glob, name, plain) == 0;
+        if (glob[0] == '*' && !glob[1 + strcspn(glob + 1, special)])
+                return g_str_has_suffix(name, glob + 1);
+        return fnmatch(glob, name, 0) == 0;
+}
+
 const char *ignore_rule_of_name(const struct folder_config *config, const char *name)
 {
         for (size_t i = 0; i < G_N_ELEMENTS(built_in); i++)
-                if (fnmatch(built_in[i], name, 0) == 0)
+                if (matches(built_in[i], name))
                         return built_in[i];
         for (guint i = 0; i < config->ignore->len; i++)
-                if (fnmatch((const char *)config->ignore->pdata[i], name, 0) == 0)
+                if (matches((const char *)config->ignore->pdata[i], name))
                         return (const char *)config->ignore->pdata[i];
         return NULL;
 }

@@ -18,15 +18,16 @@ static const char *const token_names[] = {
 /* The token at *@at, which is moved behind it; for TOKEN_TEXT one byte. */
 static enum token next_token(const char **at)
 {
+        if (**at != '{' && **at != '}') {
+                (*at)++;
+                return TOKEN_TEXT;
+        }
         for (enum token t = TOKEN_DIR; t <= TOKEN_FOLDER; t++)
                 if (g_str_has_prefix(*at, token_names[t])) {
                         *at += strlen(token_names[t]);
                         return t;
                 }
-        if (**at == '{' || **at == '}')
-                return TOKEN_UNKNOWN;
-        (*at)++;
-        return TOKEN_TEXT;
+        return TOKEN_UNKNOWN;
 }
 
 static unsigned count(const char *template, enum token wanted)

@@ -4,6 +4,7 @@
 
 #include "orphans.h"
 
+#include "attribute.h"
 #include "base.h"
 #include "folder.h"
 #include "home.h"
@@ -56,7 +57,7 @@ static bool remove_folder(struct orphans *o, const char *folder)
         const char *base;
         _cleanup_(fd_closep) int parent = path_open_parent(outbox_root_fd(o->folder->outbox), folder, false, &base);
 
-        return parent >= 0 && outbox_made_folder(parent, base) && unlinkat(parent, base, AT_REMOVEDIR) == 0;
+        return parent >= 0 && attribute_is_folder_of_ours(parent, base) && unlinkat(parent, base, AT_REMOVEDIR) == 0;
 }
 
 /* Remove the folder in which something was removed last, and those above it, as far as they are ours and empty. */
@@ -165,7 +166,7 @@ static bool on_found(const char *name, int fd, const char *base, unsigned char t
         struct orphans *o = (struct orphans *)userdata;
         struct record record;
 
-        if (type == DT_REG && outbox_get_record(fd, base, &record) == 0 && is_orphan(o, name, &record))
+        if (type == DT_REG && attribute_record(fd, base, &record) == 0 && is_orphan(o, name, &record))
                 remove_at(o, fd, base, name);
         return type == DT_DIR;
 }
@@ -286,7 +287,7 @@ static void remove_if_of(struct removing *r, int fd, const char *base, const cha
 {
         struct record record;
 
-        if (outbox_get_record(fd, base, &record) == 0 && strcmp(record.file, r->hash) == 0)
+        if (attribute_record(fd, base, &record) == 0 && strcmp(record.file, r->hash) == 0)
                 remove_at(r->orphans, fd, base, name);
 }
 

@@ -3,6 +3,7 @@
 
 #include "outbox.h"
 
+#include "attribute.h"
 #include "base.h"
 #include "lock.h"
 #include "path.h"
@@ -61,7 +62,7 @@ static void try_out(struct outbox *o)
         o->has_unnamed = fd >= 0;
         if (fd < 0)
                 fd = openat(o->root_fd, PROBE, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
-        o->has_xattrs = fd >= 0 && fsetxattr(fd, RECORD_XATTR, "?", 1, 0) == 0;
+        o->has_xattrs = fd >= 0 && fsetxattr(fd, ATTRIBUTE_RECORD, "?", 1, 0) == 0;
         if (!o->has_unnamed && fd >= 0) {
                 o->folds_case = faccessat(o->root_fd, PROBE_UPPER, F_OK, 0) == 0;
                 (void)unlinkat(o->root_fd, PROBE, 0);
@@ -116,7 +117,7 @@ int outbox_open_to_look(const char *path, struct outbox **ret)
         if (fd < 0 || fstat(fd, &st) < 0)
                 return neg_errno();
         *ret = outbox_new(fd_steal(&fd), &st);
-        (*ret)->has_xattrs = fgetxattr((*ret)->root_fd, RECORD_XATTR, NULL, 0) >= 0 || errno == ENODATA;
+        (*ret)->has_xattrs = fgetxattr((*ret)->root_fd, ATTRIBUTE_RECORD, NULL, 0) >= 0 || errno == ENODATA;
         return 0;
 }
 
@@ -163,23 +164,31 @@ size_t outbox_component_max(const struct outbox *outbox)
         return outbox->component_max;
 }
 
+/* Whether the folder used last, which may have gone since, is that of @name. */
+static bool is_folder_of(const struct outbox *o, const char *name, size_t length)
+{
+        return o->folder && strncmp(o->folder, name, length) == 0 && o->folder[length] == '\0';
+}
+
 /* A descriptor, owned by @o, of the folder that holds @name; *@ret_base is set to @name's last component.  A folder that was replaced
  * meanwhile is opened again. */
 static int enter_folder(struct outbox *o, const char *name, bool make, const char **ret_base)
 {
-        const char *slash = strrchr(name, '/');
-        g_autofree char *folder = slash ? g_strndup(name, (gsize)(slash - name)) : g_strdup("");
+        const char *base = path_base(name);
+        size_t length = (size_t)MAX(base - name - 1, 0);
+        g_autofree char *folder = NULL;
         struct stat st;
         int fd;
 
-        *ret_base = slash ? slash + 1 : name;
-        if (!slash)
+        *ret_base = base;
+        if (base == name)
                 return o->root_fd;
-        if (o->folder && strcmp(o->folder, folder) == 0 && fstat(o->folder_fd, &st) == 0 && st.st_nlink > 0)
+        if (is_folder_of(o, name, length) && fstat(o->folder_fd, &st) == 0 && st.st_nlink > 0)
                 return o->folder_fd;
+        folder = g_strndup(name, length);
         fd = path_openat(o->root_fd, folder, O_PATH | O_DIRECTORY, 0);
         if (fd == -ENOENT && make) {
-                int r = path_make_folders(o->root_fd, folder, PATH_MODE_OF_ROOT, o->has_xattrs ? OUTBOX_FOLDER_XATTR : NULL);
+                int r = path_make_folders(o->root_fd, folder, PATH_MODE_OF_ROOT, o->has_xattrs ? ATTRIBUTE_FOLDER : NULL);
 
                 if (r < 0)
                         return r;
@@ -194,24 +203,19 @@ static int enter_folder(struct outbox *o, const char *name, bool make, const cha
         return fd;
 }
 
-int outbox_get_record(int folder_fd, const char *base, struct record *ret)
+/* As enter_folder(), and what is there under @name.  When something is, its folder was not removed, which is not asked then: a scan does
+ * this for each file. */
+static int enter_and_stat(struct outbox *o, const char *name, const char **ret_base, struct stat *ret)
 {
-        char path[PROC_PATH_BYTES], text[RECORD_BYTES_MAX];
-        ssize_t n;
+        const char *base = path_base(name);
+        int fd;
 
-        (void)snprintf(path, sizeof path, "/proc/self/fd/%d/%s", folder_fd, base);
-        n = lgetxattr(path, RECORD_XATTR, text, sizeof text);
-        if (n < 0)
-                return neg_errno();
-        return record_parse(text, (size_t)n, ret);
-}
-
-bool outbox_made_folder(int folder_fd, const char *base)
-{
-        char path[PROC_PATH_BYTES];
-
-        (void)snprintf(path, sizeof path, "/proc/self/fd/%d/%s", folder_fd, base);
-        return lgetxattr(path, OUTBOX_FOLDER_XATTR, NULL, 0) >= 0;
+        *ret_base = base;
+        if (base > name && is_folder_of(o, name, (size_t)(base - name) - 1) &&
+            fstatat(o->folder_fd, base, ret, AT_SYMLINK_NOFOLLOW) == 0)
+                return o->folder_fd;
+        fd = enter_folder(o, name, false, ret_base);
+        return fd >= 0 && fstatat(fd, base, ret, AT_SYMLINK_NOFOLLOW) < 0 ? neg_errno() : fd;
 }
 
 bool outbox_is_own_folder(const char *name)
@@ -235,15 +239,13 @@ enum outbox_state outbox_look(struct outbox *o, const char *name, const struct r
         struct record have;
         struct stat st;
         const char *base;
-        int fd = enter_folder(o, name, false, &base), r;
+        int fd = enter_and_stat(o, name, &base, &st), r;
 
         if (fd < 0)
                 return OUTBOX_STALE;
-        if (fstatat(fd, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return OUTBOX_STALE;
         if (!S_ISREG(st.st_mode))
                 return OUTBOX_TAKEN;
-        r = outbox_get_record(fd, base, &have);
+        r = attribute_record(fd, base, &have);
         if (r < 0)
                 return look_at_mtime(o, &st, wanted);
         if (st.st_size == 0)
@@ -329,7 +331,7 @@ int outbox_stamp(struct outbox *o, int fd, const struct record *record)
                 times[1].tv_nsec += 1000000000L;
                 times[1].tv_sec--;
         }
-        if (o->has_xattrs && fsetxattr(fd, RECORD_XATTR, text, (size_t)n, 0) < 0)
+        if (o->has_xattrs && fsetxattr(fd, ATTRIBUTE_RECORD, text, (size_t)n, 0) < 0)
                 return neg_errno();
         if (futimens(fd, times) < 0)
                 return neg_errno();

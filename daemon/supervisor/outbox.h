@@ -62,17 +62,8 @@ enum outbox_state {
         OUTBOX_TAKEN,   /* the name is held by something we did not make */
 };
 
-/* Folders of the outbox that we made have this attribute. */
-#define OUTBOX_FOLDER_XATTR "user.thumbnaild.folder"
-
-/* Whether the folder @base of the directory @folder_fd has it. */
-bool outbox_made_folder(int folder_fd, const char *base);
-
 /* Whether @name is the folder in which our own state lies. */
 bool outbox_is_own_folder(const char *name);
-
-/* The record of entry @base of the directory @folder_fd.  Returns 0, -EBADMSG if it has none that we understand, or another -errno. */
-int outbox_get_record(int folder_fd, const char *base, struct record *ret);
 
 /* What stands under @name, beside the record that a fresh thumbnail would carry. */
 enum outbox_state outbox_look(struct outbox *outbox, const char *name, const struct record *wanted);

@@ -26,6 +26,20 @@ static void test_round_trip(void)
         g_assert_cmpint(record_parse(text, (size_t)n, &back), ==, 0);
         g_assert_cmpint(record_match(&back, &r), ==, RECORD_FRESH);
         g_assert_cmpstr(back.file, ==, r.file);
+        g_assert_cmpstr(back.preset, ==, r.preset);
+        g_assert_cmpint(back.mtime_nsec, ==, r.mtime_nsec);
+}
+
+/* An ext4 inode of 256 bytes has 60 left for it; more takes a block for each thumbnail. */
+static void test_fits_in_an_inode(void)
+{
+        struct record r = sample();
+        char text[RECORD_BYTES_MAX];
+
+        r.size = UINT64_C(512) << 20;
+        r.inode = UINT32_MAX - 1;
+        r.mtime_nsec = INT64_C(4102444800) * 1000000000; /* the year 2100 */
+        g_assert_cmpint(record_format(&r, text), <=, 60);
 }
 
 static void test_refusals(void)
@@ -36,9 +50,9 @@ static void test_refusals(void)
 
         for (int cut = 0; cut < n; cut++)
                 g_assert_cmpint(record_parse(text, (size_t)cut, &back), ==, -EBADMSG);
-        text[0] = '2'; /* a later version is none of ours */
+        text[0] = '3'; /* a later version is none of ours */
         g_assert_cmpint(record_parse(text, (size_t)n, &back), ==, -EBADMSG);
-        text[0] = '1';
+        text[0] = '2';
         text[n] = ' ';
         g_assert_cmpint(record_parse(text, (size_t)n + 1, &back), ==, -EBADMSG);
         g_assert_cmpint(record_parse("?", 1, &back), ==, -EBADMSG);
@@ -69,6 +83,7 @@ int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/record/round-trip", test_round_trip);
+        g_test_add_func("/record/fits-in-an-inode", test_fits_in_an_inode);
         g_test_add_func("/record/refusals", test_refusals);
         g_test_add_func("/record/match", test_match);
         return g_test_run();
