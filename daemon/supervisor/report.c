@@ -22,6 +22,7 @@ static struct status_view view_of(const struct report *r)
         const struct queue *queue = r->work->queue;
         struct status_view v = { .busy = pool_busy(r->work->pool),
                                  .workers = pool_ready(r->work->pool),
+                                 .storing = r->work->storing,
                                  .ready = queue_ready_count(queue) };
 
         v.waiting = queue_count(queue) - MIN(queue_count(queue), v.busy + r->work->storing);

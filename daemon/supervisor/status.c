@@ -167,9 +167,9 @@ char *status_summary(const struct status *s, uint64_t files, double seconds)
 
 char *status_bar(struct status *s, const struct status_view *v, unsigned columns, uint64_t now_usec)
 {
-        uint64_t done = s->made + s->failed, all = done + v->waiting + v->busy;
+        uint64_t done = s->made + s->failed, all = done + v->waiting + v->busy + v->storing;
         g_autofree char *line = status_line(s, v, now_usec);
-        unsigned width = columns > 100 ? 30 : 20, filled = all > 0 ? (unsigned)(width * done / all) : width;
+        unsigned width = columns > 100 ? 30 : 20, filled = all > 0 ? (unsigned)(width * done / all) : v->scanning ? 0 : width;
         GString *out = g_string_new("[");
 
         for (unsigned i = 0; i < width; i++)

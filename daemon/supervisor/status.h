@@ -32,6 +32,7 @@ struct status {
 
 struct status_view {
         unsigned busy, workers;
+        unsigned storing; /* files that are rendered, and being made durable */
         uint64_t waiting; /* known, for a worker or for something else */
         uint64_t ready;   /* of those, for a worker */
         bool scanning;    /* and more may be found */

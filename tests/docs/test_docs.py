@@ -4,10 +4,15 @@
 Needs a build: its folder is $THUMBNAILD_BUILD, else build/.
 """
 
+import contextlib
+import fcntl
 import os
+import pty
 import re
+import shutil
 import struct
 import subprocess
+import termios
 import zlib
 from pathlib import Path
 
@@ -337,6 +342,42 @@ def test_example_of_readme(tmp_path, number):
         command, output = step
         done = run("bash", "-c", command, cwd=tmp_path, env=environment)
         assert (done.returncode, shape(done.stdout)) == (0, shape(output)), f"{command}: {done.stderr}"
+
+
+def on_a_terminal(columns, *command, **how):
+    """Its exit status and all that it wrote to a terminal."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, **how) as running:
+        os.close(theirs)
+        written = b""
+        with contextlib.suppress(OSError):  # how Linux says that the other side was closed
+            while read := os.read(ours, 65536):
+                written += read
+        os.close(ours)
+        return running.wait(60), written.decode()
+
+
+def test_session_of_once_is_as_shown(tmp_path):
+    """Photos and a text that calls itself one; each line shown is one of those that appear, as the bar does in the end of its line."""
+    photos = sorted((TREE.parent / "shared/corpus/photos").iterdir())
+    (tmp_path / "in").mkdir()
+    for i in range(36):
+        shutil.copyfile(photos[i % len(photos)], tmp_path / f"in/IMG_{i}.JPG")
+    (tmp_path / "in/IMG_36.JPG").write_text("text")
+    (shown,) = re.findall(r"<!-- session: once -->\n```console\n(.*?)```", README, re.DOTALL)
+    command, *lines = shown.splitlines()
+    environment = os.environ | {"PATH": f"{BUILD}:{os.environ['PATH']}"}
+    status, written = on_a_terminal(120, "bash", "-c", command.removeprefix("$ "), cwd=tmp_path, env=environment)
+    assert status == 1, written
+
+    def figures(line):
+        return re.sub(r"\d+(\.\d+)?", "N", re.sub(r"\[[#.]+\]", "[BAR]", line))
+
+    appeared = {figures(line) for line in re.split(r"[\r\n]|\x1b\[K", written)}
+    for line in lines:
+        assert line == "…" or figures(line) in appeared, f"{line!r} is not in\n{written}"
+    assert sum("[#" in line for line in lines) >= 1 and "left" in shown and "37 files: " in shown
 
 
 def test_links_of_readme_lead_somewhere():

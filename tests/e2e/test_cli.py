@@ -184,19 +184,19 @@ def on_a_terminal(arguments):
 
 
 def test_once_draws_a_bar_on_a_terminal(folders):
-    for i in range(30):
+    for i in range(600):  # they take some seconds
         folders.drop(f"{i}.jpg", pictures.encoded())
     status, written = on_a_terminal([PROGRAM, "--once", "-i", folders.inbox, "-o", folders.outbox])
     assert status == 0, written
-    assert "\r" in written and "30" in written, written
-    assert len(folders.thumbnails()) == 30
+    assert "\r" in written and "600" in written, written
+    assert len(folders.thumbnails()) == 600
     bars = re.findall(r"\r\x1b\[K\[([#.]+)\] (\d+)/(\d+)\+?  ", written)
     assert bars and all(len(bar[0]) in (20, 30) for bar in bars)
     assert any(re.search(r"\d/s, .* left", piece) for piece in written.split("\r")), "rate and time left"
     # The supervisor draws the bar, workers write lines: each takes the whole line.
     for piece in re.split(r"\r\x1b\[K|\n", written):
         assert not re.search(r"\].*\b(made|failed): ", piece), piece
-    assert summary(written.replace("\r\x1b[K", "\n").split("stopped: ")[0].rstrip()) == "30 files: 30 made"
+    assert summary(written.replace("\r\x1b[K", "\n").split("stopped: ")[0].rstrip()) == "600 files: 600 made"
 
 
 def test_on_a_terminal_lines_go_there_as_well(folders):

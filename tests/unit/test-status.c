@@ -52,6 +52,12 @@ static void test_bar(void)
                 if (columns > 60)
                         g_assert_nonnull(strstr(bar, " 5/10 "));
         }
+        v.storing = 2; /* on their way from a worker to the outbox: the whole stays what it is */
+        v.waiting = 3;
+        g_autofree char *same = status_bar(&s, &v, 100, SECOND);
+        g_assert_nonnull(strstr(same, "[##########..........] 5/10 "));
+        g_autofree char *begin = status_bar(&(struct status){ 0 }, &(struct status_view){ .scanning = true }, 100, SECOND);
+        g_assert_nonnull(strstr(begin, "[....................] 0/0+ "));
         v.paused = 1;
         v.paused_why = "The inbox /x does not exist";
         g_autofree char *line = status_line(&s, &v, SECOND);
