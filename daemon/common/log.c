@@ -226,6 +226,11 @@ static GString *encode(enum log_event_id event, const struct log_field *fields, 
                 } else if (fields[i].str) {
                         append_field(out, key, fields[i].str);
                 }
+                if (fields[i].str && strcmp(fields[i].key, "FILE") == 0) { /* `journalctl -x` shows fields as they are */
+                        g_autofree char *safe = log_escape(fields[i].str);
+
+                        append_field(out, "THUMBNAILD_NAME", safe);
+                }
         }
         return out;
 }

@@ -4,6 +4,7 @@
 #include "folder.h"
 
 #include "base.h"
+#include "identity.h"
 #include "log.h"
 #include "path.h"
 #include "provenance.h"
@@ -28,6 +29,8 @@ struct folder *folder_new(sd_event *event, const struct folder_config *config, c
         f->hooks = hooks;
         f->userdata = userdata;
         f->inbox_fd = -1;
+        f->user = identity_user(geteuid());
+        f->group = identity_group(getegid());
         return f;
 }
 
@@ -51,6 +54,8 @@ void folder_free(struct folder *f)
                 return;
         folder_close(f);
         g_free(f->paused);
+        g_free(f->user);
+        g_free(f->group);
         g_free(f);
 }
 

@@ -37,8 +37,9 @@ struct folder {
         const char *basis;
         const struct folder_hooks *hooks;
         void *userdata;
-        sd_event *event; /* borrowed */
-        bool usable;     /* open: what follows is filled */
+        char *user, *group; /* ours, by name: for what is said of permissions */
+        sd_event *event;    /* borrowed */
+        bool usable;        /* open: what follows is filled */
         int inbox_fd;
         dev_t device; /* of the inbox */
         bool leases;  /* the inbox's file system gives leases that can be believed */

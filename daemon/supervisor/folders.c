@@ -5,6 +5,7 @@
 
 #include "base.h"
 #include "log.h"
+#include "remedy.h"
 #include "stall.h"
 
 #include <fcntl.h>
@@ -54,9 +55,13 @@ static void pause_folder(struct folders *s, struct folder *f, char *why, enum re
 
         g_free(f->paused);
         f->paused = why;
-        if (!told)
-                log_event(EV_PAUSED, FIELDS(F_STR(INBOX, f->config->inbox), F_STR(REASON, reason_token(reason))), "%s is paused: %s",
-                          f->config->inbox, why);
+        if (!told) {
+                g_autofree char *remedy = remedy_of_folder(f, reason);
+
+                log_event(EV_PAUSED,
+                          FIELDS(F_STR(INBOX, f->config->inbox), F_STR(REASON, reason_token(reason)), F_STR(REMEDY, remedy)),
+                          "%s is paused: %s", f->config->inbox, why);
+        }
         arm_retry(s);
 }
 

@@ -22,11 +22,18 @@ static bool has_capability(const struct identity *identity, unsigned capability)
         return identity->capabilities >> capability & 1;
 }
 
-static char *name_of_user(uid_t uid)
+char *identity_user(uid_t uid)
 {
         const struct passwd *user = getpwuid(uid);
 
         return user ? g_strdup(user->pw_name) : g_strdup_printf("%u", (unsigned)uid);
+}
+
+char *identity_group(gid_t gid)
+{
+        const struct group *group = getgrgid(gid);
+
+        return group ? g_strdup(group->gr_name) : g_strdup_printf("%u", (unsigned)gid);
 }
 
 /* The numbers in @line, behind its colon. */
@@ -72,7 +79,7 @@ int identity_of_process(pid_t pid, struct identity *ret)
         }
         ret->uid = uids[3]; /* the last one is that which counts for files */
         ret->gids[ret->n_gids++] = gids[3];
-        ret->name = name_of_user(ret->uid);
+        ret->name = identity_user(ret->uid);
         return 0;
 }
 

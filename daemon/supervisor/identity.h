@@ -22,6 +22,10 @@ int identity_of_process(pid_t pid, struct identity *ret);
 /* That of the user @name with the capabilities that the service has.  Returns 0, or -ENOENT if there is no such user. */
 int identity_of_service(const char *name, struct identity *ret);
 
+/* A name, or the number of one that has none.  Returns an owned string. */
+char *identity_user(uid_t uid);
+char *identity_group(gid_t gid);
+
 void identity_done(struct identity *identity);
 
 /* Whether it may do all of @want (R_OK, W_OK, X_OK) with what is open as @fd (O_PATH will do).  Returns 1, 0 or a negative errno. */

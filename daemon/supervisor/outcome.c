@@ -4,6 +4,7 @@
 #include "outcome.h"
 
 #include "log.h"
+#include "remedy.h"
 #include "stall.h"
 #include "taking.h"
 
@@ -73,10 +74,13 @@ static void wait_long(struct work *w, struct job *job, uint64_t due_usec)
 /* --once does not wait any longer for what may pass: it is no failure of the picture, so nothing is noted and nothing is moved. */
 static void give_up(struct work *w, struct job *job, enum reason reason, const char *text)
 {
+        g_autofree char *remedy = remedy_of_file(job->folder, job->file, reason);
+
         status_failed(&w->status, reason, work_now_usec(w));
         log_event(EV_FAILED,
                   FIELDS(F_STR(FILE, job->file), F_STR(INBOX, job->folder->config->inbox), F_STR(REASON, reason_token(reason)),
-                         F_NUM(BYTES, job->source.size), F_NUM(OWNER, job->source.owner), F_NUM(ATTEMPT, job->attempt + 1)),
+                         F_NUM(BYTES, job->source.size), F_NUM(OWNER, job->source.owner), F_NUM(ATTEMPT, job->attempt + 1),
+                         F_STR(REMEDY, remedy)),
                   "No thumbnail of %s in this run: %s, %s. %s", job->file, reason_token(reason), text ? text : "",
                   reason_remedy(reason));
         job_step(job, JOB_REFUSE);
@@ -115,10 +119,12 @@ void outcome_fail(struct work *w, struct job *job, enum reason reason, const cha
 
         status_failed(&w->status, reason, work_now_usec(w));
         if (job->asked || !job->seen || failures_find(job->folder->failures, job->file, &job->source, &since) != reason) {
+                g_autofree char *remedy = remedy_of_file(job->folder, job->file, reason);
+
                 log_event(EV_FAILED,
                           FIELDS(F_STR(FILE, job->file), F_STR(INBOX, inbox), F_STR(REASON, reason_token(reason)),
                                  F_NUM(BYTES, job->source.size), F_NUM(OWNER, job->source.owner), F_NUM(ATTEMPT, job->attempt + 1),
-                                 F_STR(DETAIL, text && *text ? text : NULL)),
+                                 F_STR(DETAIL, text && *text ? text : NULL), F_STR(REMEDY, remedy)),
                           "No thumbnail of %s: %s%s%s. %s", job->file, reason_token(reason), text && *text ? ", " : "",
                           text ? text : "", reason_remedy(reason));
                 since = time(NULL);
@@ -160,11 +166,14 @@ void outcome_skip(struct work *w, struct job *job, enum reason reason, const cha
 
 void outcome_hold(struct work *w, struct job *job, enum reason reason, uint64_t due_usec, bool tell)
 {
-        if (tell && job->told != reason)
-                log_event(
-                        EV_WAITING,
-                        FIELDS(F_STR(FILE, job->file), F_STR(INBOX, job->folder->config->inbox), F_STR(REASON, reason_token(reason))),
-                        "%s waits: %s. %s", job->file, reason_token(reason), reason_remedy(reason));
+        if (tell && job->told != reason) {
+                g_autofree char *remedy = remedy_of_file(job->folder, job->file, reason);
+
+                log_event(EV_WAITING,
+                          FIELDS(F_STR(FILE, job->file), F_STR(INBOX, job->folder->config->inbox), F_STR(REASON, reason_token(reason)),
+                                 F_STR(REMEDY, remedy)),
+                          "%s waits: %s. %s", job->file, reason_token(reason), reason_remedy(reason));
+        }
         if (tell)
                 job->told = reason;
         if (w->once && tell) {

@@ -5,6 +5,7 @@
 
 #include "base.h"
 #include "log.h"
+#include "remedy.h"
 
 #define STALL_MIN_USEC UINT64_C(250000)
 #define STALL_MAX_USEC UINT64_C(30000000)
@@ -35,9 +36,14 @@ void stall_begin(struct work *w, struct folder *f, enum reason reason, const cha
                 f->stalled_until_usec = now + MIN(STALL_MIN_USEC << MIN(f->stalls, 8U), STALL_MAX_USEC);
                 f->stalls++;
         }
-        if (!f->stalled || f->stalled_reason != reason)
-                log_event(EV_PAUSED, FIELDS(F_STR(INBOX, f->config->inbox), F_STR(REASON, reason_token(reason)), F_STR(FILE, file)),
+        if (!f->stalled || f->stalled_reason != reason) {
+                g_autofree char *remedy = remedy_of_folder(f, reason);
+
+                log_event(EV_PAUSED,
+                          FIELDS(F_STR(INBOX, f->config->inbox), F_STR(REASON, reason_token(reason)), F_STR(FILE, file),
+                                 F_STR(REMEDY, remedy)),
                           "%s is paused: %s, %s. %s", f->config->inbox, reason_token(reason), text, reason_remedy(reason));
+        }
         w->probe_usec = w->probe_usec > 0 ? MIN(w->probe_usec, f->stalled_until_usec) : f->stalled_until_usec;
         g_free(f->stalled);
         f->stalled = g_strdup_printf("%s: %s, %s", f->config->outbox, reason_token(reason), text);

@@ -6,6 +6,7 @@
 #include "base.h"
 #include "log.h"
 #include "plan.h"
+#include "remedy.h"
 
 #include <fcntl.h>
 
@@ -50,8 +51,12 @@ static void tell(struct taking *t, int error)
         if (f->taking_told == reason) /* the same cause again is no news */
                 return;
         f->taking_told = reason;
+
+        g_autofree char *remedy = remedy_of_file(f, t->original.file, reason);
+
         log_event(EV_WAITING,
-                  FIELDS(F_STR(FILE, t->original.file), F_STR(INBOX, f->config->inbox), F_STR(REASON, reason_token(reason))),
+                  FIELDS(F_STR(FILE, t->original.file), F_STR(INBOX, f->config->inbox), F_STR(REASON, reason_token(reason)),
+                         F_STR(REMEDY, remedy)),
                   "%s cannot be taken out of the inbox (%s), and maybe others. %s", t->original.file, g_strerror(-error),
                   reason_remedy(reason));
 }

@@ -8,6 +8,7 @@
 #include "log.h"
 #include "outcome.h"
 #include "plan.h"
+#include "remedy.h"
 #include "settle.h"
 #include "stall.h"
 #include "taking.h"
@@ -120,14 +121,18 @@ void work_barred(struct work *w, struct folder *folder, const char *directory, i
 {
         const char *inbox = folder->config->inbox;
         enum reason reason = reason_from_errno(error);
+        g_autofree char *remedy = remedy_of_file(folder, directory, REASON_UNREADABLE);
 
         if (reason == REASON_NAME_TOO_LONG) {
-                log_event(EV_FAILED, FIELDS(F_STR(INBOX, inbox), F_STR(FILE, directory), F_STR(REASON, reason_token(reason))),
+                log_event(EV_FAILED,
+                          FIELDS(F_STR(INBOX, inbox), F_STR(FILE, directory), F_STR(REASON, reason_token(reason)),
+                                 F_STR(REMEDY, remedy)),
                           "The folder %s lies too deep for a path, so nothing in it is made. %s", directory, reason_remedy(reason));
                 status_failed(&w->status, reason, work_now_usec(w));
                 return;
         }
-        log_event(EV_WAITING, FIELDS(F_STR(INBOX, inbox), F_STR(FILE, directory), F_STR(REASON, reason_token(reason))),
+        log_event(EV_WAITING,
+                  FIELDS(F_STR(INBOX, inbox), F_STR(FILE, directory), F_STR(REASON, reason_token(reason)), F_STR(REMEDY, remedy)),
                   "The folder %s/%s cannot be read: %s; let the daemon read it with 'chmod g+rx' or 'setfacl -m u:thumbnaild:rx'",
                   inbox, directory, g_strerror(-error));
         w->status.failed += w->once; /* what it holds still waits */
@@ -146,13 +151,16 @@ static bool plan_job(struct work *w, struct job *job)
         job->outputs = p.outputs;
         if (p.taken) {
                 g_autofree char *taken = p.taken, *text = g_strdup_printf("%s is not ours", taken);
+                g_autofree char *path = g_build_filename(job->folder->config->outbox, taken, NULL), *quoted = remedy_quote(path);
+                g_autofree char *remedy = g_strconcat("ls -l ", quoted, NULL);
 
                 if (p.n_outputs == 0) {
                         outcome_fail(w, job, REASON_NAME_TAKEN, text);
                         return false;
                 }
                 log_event(EV_FAILED,
-                          FIELDS(F_STR(FILE, job->file), F_STR(INBOX, job->folder->config->inbox), F_STR(REASON, "name-taken")),
+                          FIELDS(F_STR(FILE, job->file), F_STR(INBOX, job->folder->config->inbox), F_STR(REASON, "name-taken"),
+                                 F_STR(REMEDY, remedy)),
                           "No thumbnail %s of %s: name-taken, %s. %s", taken, job->file, text, reason_remedy(REASON_NAME_TAKEN));
         }
         if (p.n_outputs > 0)

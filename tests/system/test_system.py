@@ -18,7 +18,7 @@ INSIDE = HERE / "inside"
 BUILD = Path(os.environ["THUMBNAILD_BUILD"]).resolve()
 PHOTOS = HERE.parents[2] / "shared" / "corpus" / "photos"
 SECONDS = 240  # for one script; they take some thirty
-SCRIPTS = ("checks", "flood", "documents")
+SCRIPTS = ("checks", "faults", "flood", "documents")
 
 UNIT = """\
 [Unit]
