@@ -6,6 +6,7 @@
 
 #include "answer.h"
 #include "base.h"
+#include "cpus.h"
 #include "folders.h"
 #include "log.h"
 #include "report.h"
@@ -13,7 +14,6 @@
 #include "thumbnaild-build.h"
 #include "work.h"
 
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -110,25 +110,11 @@ static void on_workers_stopped(void *userdata)
 static const struct pool_hooks pool_hooks = { on_worker_ready, on_worker_reply, on_worker_lost, on_workers_failing,
                                               on_workers_stopped };
 
-/* One per usable CPU: affinity, and the cgroup's quota where it can be seen. */
-static unsigned usable_cpus(void)
-{
-        g_autofree char *text = NULL;
-        cpu_set_t set;
-        unsigned n = sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
-        double quota, period;
-
-        if ((g_file_get_contents("/sys/fs/cgroup/cpu.max", &text, NULL, NULL) && sscanf(text, "%lf %lf", &quota, &period) == 2) &&
-            quota > 0 && period > 0)
-                n = MIN(n, MAX(1U, (unsigned)(quota / period + 0.5)));
-        return MAX(n, 1U);
-}
-
 static unsigned wanted_workers(const struct supervisor *s)
 {
         int64_t n = s->options->workers >= 0 ? s->options->workers : s->config->workers;
 
-        return n > 0 ? (unsigned)n : usable_cpus();
+        return n > 0 ? (unsigned)n : cpus_usable();
 }
 
 /* ---- stopping */

@@ -432,6 +432,21 @@ def test_unit_is_locked_up(unit):
     assert not re.search(r"@[A-Z]+@", (BUILD / unit).read_text())
 
 
+def test_everything_that_the_example_drop_in_shows_can_be_used(tmp_path):
+    place = tmp_path / "thumbnaild.service.d"
+    place.mkdir()
+    example = (TREE / "conf/folders-elsewhere.conf").read_text()
+    used = re.sub(r"^#(?=\w+=)", "", example, flags=re.MULTILINE)
+    assert used.count("ReadWritePaths=") == example.count("#ReadWritePaths=") >= 3
+    (place / "example.conf").write_text(used)
+    shutil.copy2(BUILD / "thumbnaild.service", tmp_path)
+    said = run("systemd-analyze", "verify", "--man=no", tmp_path / "thumbnaild.service")
+    assert "example.conf" not in said.stdout + said.stderr, said.stderr
+    (place / "example.conf").write_text("[Service]\nNoSuchKey=1\n")
+    said = run("systemd-analyze", "verify", "--man=no", tmp_path / "thumbnaild.service")
+    assert "example.conf" in said.stdout + said.stderr, "or nothing was checked"
+
+
 def test_stop_of_the_unit_is_longer_than_the_daemons():
     unit = (TREE / "systemd/thumbnaild.service.in").read_text()
     default = int(re.search(r"c->stop_seconds = (\d+)", (TREE / "daemon/supervisor/config.c").read_text()).group(1))

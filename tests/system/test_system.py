@@ -123,6 +123,21 @@ def test_what_is_staged(staged):
         assert str(BUILD).encode() not in (staged / name).read_bytes() or name.endswith(("thumbnaild", "thumbnail-worker")), name
 
 
+def test_uninstall_leaves_the_configuration_alone(tmp_path):
+    """What meson has installed it removes, but not what may be somebody's work."""
+    subprocess.run(
+        ["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet"], env=os.environ | {"DESTDIR": str(tmp_path)}, check=True, timeout=60
+    )
+    configuration = tmp_path / "etc/thumbnaild/thumbnaild.conf"
+    configuration.write_text("mine\n")
+    subprocess.run(
+        ["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet"], env=os.environ | {"DESTDIR": str(tmp_path)}, check=True, timeout=60
+    )
+    assert configuration.read_text() == "mine\n", "installing again neither"
+    subprocess.run(["ninja", "-C", BUILD, "uninstall"], stdout=subprocess.DEVNULL, check=True, timeout=60)
+    assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == [configuration]
+
+
 @pytest.mark.parametrize("script, name", checks())
 def test_booted(booted, script, name, capsys):
     results = booted(script)
