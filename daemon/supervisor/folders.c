@@ -275,14 +275,6 @@ bool folders_scanning(const struct folders *s)
         return false;
 }
 
-bool folders_have_arrivals(const struct folders *s)
-{
-        for (guint i = 0; i < s->all->len; i++)
-                if (folder_has_arrivals(nth(s->all, i)))
-                        return true;
-        return false;
-}
-
 void folders_rescan(struct folders *s)
 {
         for (guint i = 0; i < s->all->len; i++)
@@ -314,8 +306,19 @@ void folders_probe(struct folders *s)
                 stall_probe(s->work, nth(s->all, i));
 }
 
+bool folders_can_step(const struct folders *s)
+{
+        for (guint i = 0; i < s->all->len; i++) {
+                const struct folder *f = nth(s->all, i);
+
+                if (folder_has_arrivals(f) || (folder_scanning(f) && work_has_room(s->work, f)))
+                        return true;
+        }
+        return false;
+}
+
 void folders_step(struct folders *s, unsigned entries)
 {
         for (guint i = 0; i < s->all->len; i++)
-                (void)folder_step(nth(s->all, i), entries, !work_has_room(s->work));
+                (void)folder_step(nth(s->all, i), entries, !work_has_room(s->work, nth(s->all, i)));
 }

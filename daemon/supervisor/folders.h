@@ -32,7 +32,6 @@ unsigned folders_usable(const struct folders *folders);
 unsigned folders_paused(const struct folders *folders, const char **ret_why);
 
 bool folders_scanning(const struct folders *folders);
-bool folders_have_arrivals(const struct folders *folders);
 
 /* Look at everything again. */
 void folders_rescan(struct folders *folders);
@@ -43,6 +42,9 @@ void folders_poll(struct folders *folders, uint64_t now_usec);
 
 /* See which stalled ones work again. */
 void folders_probe(struct folders *folders);
+
+/* Whether folders_step() would do anything: a scan pauses while what it has found is not made. */
+bool folders_can_step(const struct folders *folders);
 
 /* Read on in each for at most @entries entries. */
 void folders_step(struct folders *folders, unsigned entries);

@@ -7,8 +7,9 @@
 
 #include "job.h"
 
-#define QUEUE_BACKLOG_MAX 512   /* a scan pauses above it */
-#define QUEUE_JOBS_MAX    16384 /* new arrivals beyond it are left to a scan */
+#define QUEUE_BACKLOG_MAX 512                  /* scans pause above it; the folders that are scanned share it */
+#define QUEUE_JOBS_MAX    16384                /* new arrivals beyond it are left to a scan, */
+#define QUEUE_FOLDER_MAX  (QUEUE_JOBS_MAX / 2) /* and those beyond this one of one folder of several */
 
 struct queue;
 
@@ -27,7 +28,7 @@ struct job *queue_add(struct queue *queue, struct folder *folder, const char *fi
 struct job *queue_by_id(const struct queue *queue, uint64_t id);
 
 /* The next job to try, taken out of its lane but still owned by the queue; NULL if none.  New arrivals go before the backlog, but
- * every fourth turn is the backlog's.  A job of LANE_ALONE is given only when @busy is 0; while one is there, nothing else is given,
+ * every fourth turn is the backlog's; in each lane folders take turns, whatever they have.  A job of LANE_ALONE is given only when @busy is 0; while one is there, nothing else is given,
  * so that its turn comes.  LANE_SUSPECT comes when there is nothing else at all, and then alone as well. */
 struct job *queue_take(struct queue *queue, unsigned busy);
 
@@ -54,6 +55,9 @@ void queue_foreach(struct queue *queue, void (*f)(struct job *, void *), void *u
 
 /* Whether queue_take() would give something. */
 bool queue_can_give(const struct queue *queue, unsigned busy);
+
+/* How many of @folder's are in LANE_BACKLOG. */
+unsigned queue_backlog_of(const struct queue *queue, const struct folder *folder);
 
 unsigned queue_ready_count(const struct queue *queue);
 unsigned queue_lane_count(const struct queue *queue, enum job_lane lane);

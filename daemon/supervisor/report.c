@@ -166,9 +166,9 @@ static void tell_progress(const struct report *r, const struct status_view *v, c
 }
 
 /* Something is being done: a scan that has no room to go on does nothing. */
-static bool is_working(const struct report *r, const struct status_view *v)
+static bool is_working(const struct report *r)
 {
-        return !work_is_quiet(r->work) || (v->scanning && work_has_room(r->work));
+        return !work_is_quiet(r->work) || folders_can_step(r->folders);
 }
 
 /* What tells whether anything has changed.  Returns whether it has. */
@@ -193,7 +193,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
         g_autofree char *line = status_line(&r->work->status, &v, now);
 
         (void)sd_notifyf(0, "STATUS=%s", line);
-        if (progress_is_due(&r->progress, &v, is_working(r, &v), now) && !r->terminal)
+        if (progress_is_due(&r->progress, &v, is_working(r), now) && !r->terminal)
                 tell_progress(r, &v, line, now);
         if (r->metrics)
                 write_metrics(r, &v);
@@ -210,7 +210,7 @@ void report_look(struct report *r)
         if (!r->event)
                 return;
         v = view_of(r);
-        if (!remember(r, &v) && !is_working(r, &v))
+        if (!remember(r, &v) && !is_working(r))
                 return;
         if (!r->tick) {
                 (void)sd_event_add_time_relative(r->event, &r->tick, CLOCK_MONOTONIC, 0, 0, on_tick, r);

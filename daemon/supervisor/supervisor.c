@@ -264,8 +264,7 @@ static int on_post(sd_event_source *source, void *userdata)
         if (s->ready)
                 work_schedule(&s->work);
         arm_due(s);
-        scan = !s->stopping && s->ready &&
-               (folders_have_arrivals(&s->folders) || (folders_scanning(&s->folders) && work_has_room(&s->work)));
+        scan = !s->stopping && s->ready && folders_can_step(&s->folders);
         go_on = s->ready && work_can_go_on(&s->work) && queue_can_give(s->work.queue, pool_busy(s->work.pool));
         (void)sd_event_source_set_enabled(s->scan, scan || go_on ? SD_EVENT_ON : SD_EVENT_OFF);
         report_look(&s->report);

@@ -324,9 +324,11 @@ void work_forget(struct work *w, struct folder *folder)
         queue_foreach(w->queue, forget_one, &f);
 }
 
-bool work_has_room(const struct work *w)
+bool work_has_room(const struct work *w, const struct folder *folder)
 {
-        return queue_lane_count(w->queue, LANE_BACKLOG) < QUEUE_BACKLOG_MAX && queue_count(w->queue) < QUEUE_JOBS_MAX / 2;
+        unsigned share = MAX(QUEUE_BACKLOG_MAX / MAX(w->config->folders->len, 1), 1);
+
+        return queue_backlog_of(w->queue, folder) < share && queue_count(w->queue) < QUEUE_JOBS_MAX / 2;
 }
 
 bool work_is_quiet(const struct work *w)

@@ -56,8 +56,8 @@ void work_schedule(struct work *work);
 /* @folder is about to be closed: drop its jobs, and what is being done for it. */
 void work_forget(struct work *work, struct folder *folder);
 
-/* Whether a scan may bring more. */
-bool work_has_room(const struct work *work);
+/* Whether a scan of @folder may bring more. */
+bool work_has_room(const struct work *work, const struct folder *folder);
 
 /* Nothing is being rendered or stored. */
 bool work_is_quiet(const struct work *work);

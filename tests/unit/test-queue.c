@@ -63,6 +63,58 @@ static void test_fairness(void)
         queue_free(q);
 }
 
+/* What one folder has does not hold up another, in any lane. */
+static void test_folders_take_turns(void)
+{
+        for (enum job_lane lane = LANE_FRESH; lane <= LANE_BACKLOG; lane++) {
+                struct queue *q = queue_new();
+                struct job *first;
+
+                for (unsigned i = 0; i < 400; i++) {
+                        g_autofree char *name = g_strdup_printf("many%u", i);
+
+                        (void)queue_add(q, folder_a, name, lane);
+                }
+                for (unsigned i = 0; i < 10; i++) {
+                        g_autofree char *name = g_strdup_printf("few%u", i);
+
+                        (void)queue_add(q, folder_b, name, lane);
+                }
+                first = queue_take(q, 0);
+                queue_untake(q, first);
+                g_assert_true(queue_take(q, 0) == first); /* it keeps its place */
+                queue_remove(q, first);
+                for (unsigned i = 0; i < 20; i++) {
+                        struct job *job = queue_take(q, 0);
+
+                        g_assert_true(job->folder == (i % 2 == 0 ? folder_b : folder_a));
+                        g_assert_cmpuint(g_ascii_strtoull(job->file + strcspn(job->file, "0123456789"), NULL, 10), ==, (i + 1) / 2);
+                        queue_remove(q, job);
+                }
+                g_assert_cmpuint(queue_ready_count(q), ==, 389);
+                queue_free(q);
+        }
+}
+
+/* Nor can it take all the room there is. */
+static void test_a_folder_has_bounds(void)
+{
+        struct queue *q = queue_new();
+        unsigned n = 0;
+
+        queue_remove(q, queue_add(q, folder_b, "x", LANE_FRESH)); /* it is known from now on */
+        for (;; n++) {
+                g_autofree char *name = g_strdup_printf("%u", n);
+
+                if (!queue_add(q, folder_a, name, LANE_FRESH))
+                        break;
+        }
+        g_assert_cmpuint(n, ==, QUEUE_FOLDER_MAX);
+        g_assert_nonnull(queue_add(q, folder_b, "x", LANE_BACKLOG));
+        g_assert_cmpuint(queue_backlog_of(q, folder_b), ==, 1);
+        queue_free(q);
+}
+
 static void test_alone(void)
 {
         struct queue *q = queue_new();
@@ -143,6 +195,8 @@ int main(int argc, char **argv)
         g_test_add_func("/job/retry-delay", test_retry_delay);
         g_test_add_func("/queue/one-job-per-file", test_one_job_per_file);
         g_test_add_func("/queue/fairness", test_fairness);
+        g_test_add_func("/queue/folders-take-turns", test_folders_take_turns);
+        g_test_add_func("/queue/a-folder-has-bounds", test_a_folder_has_bounds);
         g_test_add_func("/queue/alone", test_alone);
         g_test_add_func("/queue/time", test_time);
         g_test_add_func("/queue/bound", test_bound);
