@@ -12,6 +12,7 @@
 #include "outcome.h"
 #include "path.h"
 #include "plan.h"
+#include "remedy.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -118,7 +119,7 @@ static bool may_look(struct inquiry *q, const char *what, int fd, int want)
 {
         const char *letters = want == R_OK ? "r" : "rx";
         int may = fd < 0 ? fd : identity_may(&q->who, fd, want);
-        g_autofree char *quoted = g_shell_quote(what);
+        g_autofree char *quoted = remedy_quote(what);
 
         if (may != 0)
                 return true;
@@ -238,7 +239,7 @@ static void say_failure(struct inquiry *q)
                 findings_say(q->findings, "", "older than the file's return to the inbox: it is tried again");
                 return;
         }
-        quoted = g_shell_quote(path);
+        quoted = remedy_quote(path);
         findings_say(q->findings, "try again", "rm -f %s", quoted);
         if (c->failed && outcome_may_be_resumed(reason) && time(NULL) < since + c->abandon_seconds)
                 findings_conclude(q->findings, "Failed: %s; it is set apart in %" PRIi64 " s unless its upload is resumed",
@@ -313,7 +314,7 @@ static void say_original(struct inquiry *q)
                      c->failed ? c->failed : c->outbox, q->file);
         if ((c->failed || c->originals != ORIGINAL_KEEP) && parent >= 0 &&
             identity_may_take(&q->who, parent, q->st.st_uid, base == q->file) == 0) {
-                g_autofree char *folder = g_path_get_dirname(q->path), *quoted = g_shell_quote(folder);
+                g_autofree char *folder = g_path_get_dirname(q->path), *quoted = remedy_quote(folder);
 
                 findings_say(q->findings, "", "but user %s cannot take it out of its folder (not-removable): setfacl -m u:%s:rwx %s",
                              q->who.name, q->who.name, quoted);
@@ -395,7 +396,7 @@ static int inquire(struct inquiry *q)
 int explain_inbox(const struct config *config, const struct folder_config *folder, const char *file, struct findings *findings)
 {
         struct inquiry q = { .config = config, .file = file, .findings = findings };
-        g_autofree char *quoted = g_shell_quote(file);
+        g_autofree char *quoted = remedy_quote(file);
         int r;
 
         q.folder = folder_new(NULL, folder, config->basis, NULL, NULL);

@@ -10,6 +10,7 @@
 #include "mounts.h"
 #include "outbox.h"
 #include "path.h"
+#include "remedy.h"
 
 #include <fcntl.h>
 #include <glib.h>
@@ -123,7 +124,7 @@ static void explain_outbox(const struct where *where, struct findings *f)
 void explain_note(struct findings *f, const char *text, const char *where)
 {
         g_auto(GStrv) lines = g_strsplit(text, "\n", 3);
-        g_autofree char *quoted = g_shell_quote(where);
+        g_autofree char *quoted = remedy_quote(where);
 
         findings_say(f, "reason", "%s", lines[0]);
         if (lines[0] && lines[1])

@@ -86,7 +86,7 @@ def test_to_be_made_before_anything_was(folders, explain):
     assert said["thumbnail"] == f"{folders.outbox}/sub/a.jpg.256.jpg: missing"
     assert said["original"].startswith("stays when it is made")
     assert "not in this version" in said["failed"] and "150 million" in said["limits"]
-    assert said["journal"] == "journalctl -t thumbnaild THUMBNAILD_FILE='sub/a.jpg'"
+    assert said["journal"] == "journalctl -t thumbnaild THUMBNAILD_FILE=sub/a.jpg"
     assert not folders.outbox.exists(), "not even an outbox is made"
 
 
@@ -301,7 +301,7 @@ def test_a_folder_that_cannot_be_entered(folders, explain, served_by_somebody):
     sub.mkdir(mode=0o700)
     settled(sub / "a.jpg")
     said = explain("sub/a.jpg")
-    assert said.verdict.startswith("Waiting: unreadable") and f"setfacl -m u:{SOMEBODY}:rx '{sub}'" in said["readable"]
+    assert said.verdict.startswith("Waiting: unreadable") and f"setfacl -m u:{SOMEBODY}:rx {sub}" in said["readable"]
 
 
 @pytest.mark.parametrize("acl,readable", [("u:4711:r", True), ("u:4711:---,o::r", False), ("g:4711:r", True), ("u:4711:r,m::---", False)])
@@ -347,7 +347,7 @@ def test_not_removable(folders, explain):
     daemon = folders.start("-c", config, uid=SOMEBODY, program=folders.program_for_everybody)
     daemon.wait_event("waiting", "sub/a.jpg")
     said = explain("sub/a.jpg", "-c", config)
-    assert "is deleted when it is made" in said["original"] and f"(not-removable): setfacl -m u:{SOMEBODY}:rwx '{sub}'" in said["original"]
+    assert "is deleted when it is made" in said["original"] and f"(not-removable): setfacl -m u:{SOMEBODY}:rwx {sub}" in said["original"]
     daemon.stop()
 
 
@@ -362,7 +362,7 @@ def test_failed_with_reason_remedy_and_where_that_is_noted(folders, explain):
     assert said["failed"].startswith("unsupported, noted 20") and "Convert it" in said["remedy"]
     note = folders.outbox / ".thumbnaild/failed/bad.jpg.why.txt"
     assert said["reason file"] == str(note) and note.exists()
-    assert said["try again"] == f"rm -f '{note}'"
+    assert said["try again"] == f"rm -f {note}"
     note.unlink()
     assert explain("bad.jpg").verdict.startswith("It will fail: unsupported")
 
@@ -378,7 +378,7 @@ def test_failed_and_set_apart(folders, explain):
         said = explain(name, "-c", config)
         assert "set apart" in said.verdict and said["reason"].startswith("unsupported\n")
         assert said["reason file"] == f"{failed}/sub/bad.jpg.why.txt"
-        assert said["try again"].startswith(f"rm -f '{failed}/sub/bad.jpg.why.txt'")
+        assert said["try again"].startswith(f"rm -f {failed}/sub/bad.jpg.why.txt")
     (failed / "sub/bad.jpg.why.txt").unlink()
     assert "goes back to the inbox" in explain(str(failed / "sub/bad.jpg"), "-c", config).verdict
 

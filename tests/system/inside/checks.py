@@ -178,6 +178,24 @@ def a_private_file_waits_until_it_is_opened_up():
 
 
 @check
+def what_an_ftp_server_leaves_waits_with_the_fix_and_is_made_by_it():
+    """A server that makes files with mode 0600 itself: that limits the access list which the folder gives them."""
+    path = INBOX / "ftp.jpg"
+    code = "import os, sys; fd = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT, 0o600); os.write(fd, open(sys.argv[1], 'rb').read())"
+    run("python3", "-c", code, photos()[0], path, user="alice")
+    assert wait_event("waiting", "ftp.jpg")[-1]["THUMBNAILD_REASON"] == "unreadable"
+    fixes = set()
+    for user in (None, "alice"):
+        said = run("thumbnaild", "--explain", path, user=user)
+        assert "\nWaiting: unreadable, and made as soon as user thumbnaild may read it.\n" in said, said
+        fixes.add(re.search(rf"chmod g\+r {path}$", said, re.MULTILINE).group(0))
+    assert "cannot be seen by you" in run("thumbnaild", "--explain", path, user="bob")
+    run("sh", "-c", fixes.pop(), user="alice")
+    wait_event("made", "ftp.jpg")
+    assert not fixes and "\nUp to date: nothing is to be made.\n" in run("thumbnaild", "--explain", path)
+
+
+@check
 def bad_input_is_named_and_kept():
     """An empty file may be an upload that goes on: it stays.  A text that calls itself a picture is hopeless: see the next check."""
     run("sh", "-c", f"cd {INBOX}; echo text >text.jpg; mkfifo pipe.jpg; ln -s /etc/shadow link.jpg; : >empty.png", user="alice")
