@@ -88,6 +88,19 @@ void config_free(struct config *config)
         g_free(config);
 }
 
+uint64_t config_formats(const struct config *config)
+{
+        uint64_t formats = config->loaders | UINT64_C(1) << FORMAT_JPEG; /* what cannot be written in its own format becomes JPEG */
+
+        for (guint i = 0; i < config->presets->len; i++) {
+                const struct preset *preset = (const struct preset *)config->presets->pdata[i];
+
+                if (preset->spec.format != FORMAT_SAME)
+                        formats |= UINT64_C(1) << preset->spec.format;
+        }
+        return formats;
+}
+
 static struct config *config_new(const char *path)
 {
         struct config *c = g_new0(struct config, 1);

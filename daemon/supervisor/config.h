@@ -66,6 +66,9 @@ struct config {
  * that can be found at once. */
 struct config *config_load(const char *path, GString *errors);
 
+/* What may have to be read or written, a bit per enum format. */
+uint64_t config_formats(const struct config *config);
+
 /* One folder with defaults, as -i and -o ask for it; @spec NULL: the preset of an empty configuration, else that one named @name.
  * Returns owned, or NULL with a line in @errors. */
 struct config *config_for_folder(const char *inbox, const char *outbox, const char *name, const struct wire_spec *spec,

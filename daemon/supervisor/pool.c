@@ -108,12 +108,14 @@ static const struct slot_hooks slot_hooks = { on_ready, on_reply, on_gone, on_re
 
 /* ---- life */
 
-int pool_new(sd_event *event, unsigned n, const char *worker_path, const struct pool_hooks *hooks, void *userdata, struct pool **ret)
+int pool_new(sd_event *event, unsigned n, uint64_t formats, const char *worker_path, const struct pool_hooks *hooks, void *userdata,
+             struct pool **ret)
 {
         struct pool *p = g_new0(struct pool, 1);
 
         p->event = sd_event_ref(event);
         process_program_init(&p->program, worker_path);
+        p->program.formats = formats;
         p->hooks = hooks;
         p->userdata = userdata;
         p->slots = g_ptr_array_new_with_free_func(g_free);
@@ -154,6 +156,20 @@ static void replace(struct slot *slot)
         next = empty_slot(p);
         if (spawn(next) >= 0)
                 next->replaces = slot;
+}
+
+void pool_prepare(struct pool *p, uint64_t formats)
+{
+        if (!(formats & ~p->program.formats))
+                return;
+        p->program.formats |= formats; /* only ever more: a worker that can do too much does no harm */
+        for (guint i = 0; i < p->slots->len; i++) {
+                struct slot *slot = (struct slot *)p->slots->pdata[i];
+
+                if (slot->state != SLOT_EMPTY)
+                        slot->retire = true;
+                slot_retire_if_done(slot);
+        }
 }
 
 void pool_resize(struct pool *p, unsigned n)

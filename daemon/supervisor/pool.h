@@ -31,13 +31,18 @@ struct pool_hooks {
 };
 
 /* Prepare @n slots for @worker_path and start their processes.  @hooks stay borrowed.  Returns 0 or a negative errno. */
-int pool_new(sd_event *event, unsigned n, const char *worker_path, const struct pool_hooks *hooks, void *userdata, struct pool **ret);
+int pool_new(sd_event *event, unsigned n, uint64_t formats, const char *worker_path, const struct pool_hooks *hooks, void *userdata,
+             struct pool **ret);
 
 /* Kills what is left; NULL is fine. */
 void pool_free(struct pool *pool);
 
 /* Have @n slots from now on; busy ones beyond it end when they are done. */
 void pool_resize(struct pool *pool, unsigned n);
+
+/* Be ready for these formats, a bit per enum format, from now on: workers that are not go when they have nothing in work.  Call before
+ * pool_resize(), which starts their successors. */
+void pool_prepare(struct pool *pool, uint64_t formats);
 
 unsigned pool_size(const struct pool *pool);
 unsigned pool_busy(const struct pool *pool);

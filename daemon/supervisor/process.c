@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <glib.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -62,12 +63,13 @@ become_worker(const struct process_program *program, char *const argv[], int soc
 int process_spawn(const struct process_program *program, int number, int *ret_pid, int *ret_fd)
 {
         _cleanup_(fd_closep) int journal_fd = log_connect(), ours = -1, theirs = -1;
-        char slot[12], parent[12];
-        char *argv[] = { "thumbnail-worker", slot, parent, NULL };
+        char slot[12], parent[12], formats[20];
+        char *argv[] = { "thumbnail-worker", slot, parent, formats, NULL };
         int pair[2], pid;
 
         (void)snprintf(slot, sizeof slot, "%d", number);
         (void)snprintf(parent, sizeof parent, "%d", (int)getpid());
+        (void)snprintf(formats, sizeof formats, "%" PRIx64, program->formats);
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
                 return neg_errno();
         ours = pair[0];

@@ -11,15 +11,16 @@
 /* The worker's program, kept open from our start on: whatever an upgrade puts in its place while we run, a new worker is the one that
  * was built together with us.  A script, as tests use, cannot be started that way, and is looked for at its path each time. */
 struct process_program {
-        char *path; /* owned */
-        int fd;     /* owned; -1: go by the path */
+        char *path;       /* owned */
+        int fd;           /* owned; -1: go by the path */
+        uint64_t formats; /* a bit per enum format: what a worker will be asked to read or write */
 };
 
 /* Open the program at @path; one that cannot be opened shows when it is started. */
 void process_program_init(struct process_program *program, const char *path);
 void process_program_done(struct process_program *program);
 
-/* Start @program as `thumbnail-worker NUMBER OUR_PID`, with /dev/null as descriptors 0 and 1, our stderr as 2, one end of a SOCK_SEQPACKET
+/* Start @program as `thumbnail-worker NUMBER OUR_PID FORMATS`, with /dev/null as descriptors 0 and 1, our stderr as 2, one end of a SOCK_SEQPACKET
  * pair as 3, a journal connection of its own as 4 if there is a journal, and nothing else.  Returns 0 with its process id and our end of
  * the pair, non-blocking and owned by the caller; or a negative errno. */
 int process_spawn(const struct process_program *program, int number, int *ret_pid, int *ret_fd);

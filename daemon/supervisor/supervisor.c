@@ -164,6 +164,7 @@ static void apply(struct supervisor *s, struct config *config)
         s->work.config = config;
         folders_apply(&s->folders, config, 0);
         work_retry_all(&s->work);
+        pool_prepare(s->work.pool, config_formats(config));
         pool_resize(s->work.pool, wanted_workers(s));
         config_free(old);
 }
@@ -369,7 +370,7 @@ static int start(struct supervisor *s)
         if (r >= 0)
                 r = work_init(&s->work, s->event, s->config, s->options->once);
         if (r >= 0)
-                r = pool_new(s->event, wanted_workers(s), path, &pool_hooks, s, &s->work.pool);
+                r = pool_new(s->event, wanted_workers(s), config_formats(s->config), path, &pool_hooks, s, &s->work.pool);
         if (r >= 0)
                 r = add_sources(s);
         if (r < 0) {

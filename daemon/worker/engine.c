@@ -7,10 +7,12 @@
 #include "held.h"
 #include "loaders.h"
 #include "render.h"
+#include "thumbnaild-build.h"
 #include "verdict.h"
 
 #include <fcntl.h>
 #include <glib.h>
+#include <gmodule.h>
 #include <locale.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -21,7 +23,9 @@
 #include <vips/vector.h>
 #include <vips/vips.h>
 
-static uint64_t readable;
+#define BIT(format) (UINT64_C(1) << FORMAT_##format)
+
+static uint64_t readable, wanted;
 
 uint64_t engine_readable(void)
 {
@@ -37,6 +41,7 @@ static void tame_process(void)
 
         (void)clearenv();                                /* VIPS_*, MAGICK_*, LC_*, TMPDIR: nothing of it is meant for us */
         (void)setenv("VIPS_DISC_THRESHOLD", "1000g", 1); /* in bytes decoded: never a temporary file */
+        (void)setenv("VIPSHOME", "/nonexistent", 1);     /* where it would look for its modules: see load_modules() */
         (void)setenv("ORC_CODE", "backup", 1);           /* liborc: no compiling at run time, whoever asks for it */
         (void)setenv("OMP_NUM_THREADS", "1", 1);
         (void)setenv("MAGICK_THREAD_LIMIT", "1", 1);
@@ -87,6 +92,29 @@ static struct {
         int files[PROBE_FILES];
         int statm_fd;
 } prepared = { .statm_fd = -1 };
+
+/* What libvips would load by itself, and more. */
+static void load_modules(void)
+{
+        static const struct {
+                const char *name;
+                uint64_t formats;
+        } modules[] = {
+                { "heif", BIT(HEIF) | BIT(AVIF) },
+                { "jxl", BIT(JXL) },
+                { "magick", BIT(BMP) | BIT(ICO) | BIT(PSD) | BIT(DDS) },
+                { "poppler", BIT(PDF) },
+        };
+
+        for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
+                char path[sizeof VIPS_LIBDIR + 64];
+
+                (void)snprintf(path, sizeof path, "%s/vips-modules-%d.%d/vips-%s.so", VIPS_LIBDIR, vips_version(0), vips_version(1),
+                               modules[i].name);
+                if (wanted & modules[i].formats) /* where it is not there, it may be built in */
+                        (void)g_module_open(path, G_MODULE_BIND_LAZY);
+        }
+}
 
 static int prepare(void)
 {
@@ -158,6 +186,8 @@ static void try_formats(struct wire_hello *ret)
                 bool can_write = saver_of((enum format)f), written;
                 int file = prepared.files[next];
 
+                if (!(wanted >> f & 1))
+                        continue;
                 if (!can_write || next + 2 > PROBE_FILES) {
                         if (loader_exists((enum format)f))
                                 ret->readable |= 1ULL << f;
@@ -204,7 +234,7 @@ static void warm_up_magick(void)
         for (size_t i = 0; i < sizeof firsts / sizeof *firsts; i++) {
                 _image_ *image = NULL;
 
-                if (!loader_exists(firsts[i].format))
+                if (!(wanted >> firsts[i].format & 1) || !loader_exists(firsts[i].format))
                         continue;
                 loader_allow(firsts[i].format, true);
                 (void)vips_magickload_buffer((void *)(uintptr_t)firsts[i].bytes, firsts[i].size, &image, NULL);
@@ -213,12 +243,14 @@ static void warm_up_magick(void)
         verdict_clear_complaints();
 }
 
-int render_init(void)
+int render_init(uint64_t formats)
 {
+        wanted = formats | BIT(JPEG);
         tame_process();
         verdict_install_log_writer();
         if (VIPS_INIT("thumbnail-worker"))
                 return -ELIBACC;
+        load_modules();
         tame_vips();
         warm_up_magick();
         return prepare();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The worker's process: thumbnail-worker SLOT PARENT_PID, with the supervisor's socket as descriptor 3 and, if there is a journal, its
+/* The worker's process: thumbnail-worker SLOT PARENT_PID FORMATS, with the supervisor's socket as descriptor 3 and, if there is a journal, its
  * connected socket as 4.  Gives up everything, says hello, then receives, renders and replies until the supervisor is gone.  Never
  * sees a path that it could open. */
 
@@ -182,7 +182,7 @@ int main(int argc, char **argv)
         g_autofree struct worker *w = g_new0(struct worker, 1);
         int journal_fd, r;
 
-        if (argc != 3 || fcntl(SUPERVISOR_FD, F_GETFD) < 0) {
+        if (argc != 4 || fcntl(SUPERVISOR_FD, F_GETFD) < 0) {
                 log_event(EV_TROUBLE, NO_FIELDS, "thumbnail-worker is started by thumbnaild, not by hand");
                 return EXIT_FAILURE;
         }
@@ -195,7 +195,7 @@ int main(int argc, char **argv)
         log_open(journal_fd);
         w->pid = (uint64_t)getpid();
 
-        r = render_init();
+        r = render_init(strtoull(argv[3], NULL, 16));
         if (r < 0)
                 return trouble("libvips", r);
         r = sandbox_enter(&hello.sandbox);

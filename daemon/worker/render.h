@@ -6,9 +6,10 @@
 #include "wire.h"
 
 /* Start the library with everything off that a sandbox would not allow (JIT, caches, untrusted loaders, temporary files), and touch
- * what is opened late.  Starts no thread, since a sandbox is entered by threads one by one.  Call before it is entered.  Returns 0 or
+ * what is opened late.  Of @formats, a bit per enum format, is all that will ever be asked for: what only others need is not loaded,
+ * which takes most of the time and of the memory that a worker needs to begin with.  Starts no thread, since a sandbox is entered by threads one by one.  Call before it is entered.  Returns 0 or
  * a negative errno. */
-int render_init(void);
+int render_init(uint64_t formats);
 
 /* Find out by trying it which formats can be read and written, and fill those fields, the address space and the engine's name in
  * *@ret.  Call inside the sandbox: what works here works for pictures.  Returns 0, or a negative errno if not even JPEG works. */

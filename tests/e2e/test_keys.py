@@ -172,3 +172,16 @@ def test_loaders(folders):
     folders.config('workers = 1; loaders = [ "png", "jpeg" ];')
     assert daemon.reload().event == "reloaded"
     daemon.wait_made("a.jpg", "a.png")
+
+
+def test_a_loader_added_needs_other_workers(folders):
+    """A worker loads only what its configuration may ask of it."""
+    daemon = serve(folders, 'loaders = [ "png", "jpeg" ];')
+    folders.drop("a.bmp", pictures.encoded("BMP", **SMALL))
+    folders.drop("a.png", pictures.encoded("PNG", **SMALL))
+    daemon.wait_made("a.png")
+    assert daemon.wait_event("failed", "a.bmp").text("REASON") == "unsupported"
+    before = daemon.workers()
+    folders.config('workers = 1; loaders = [ "png", "jpeg", "bmp" ];')
+    assert daemon.reload().event == "reloaded"
+    assert daemon.wait_event("made", "a.bmp").number("WORKER_PID") not in before

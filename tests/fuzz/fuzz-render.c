@@ -15,7 +15,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
         struct wire_hello hello;
 
-        if (render_init() < 0 || render_probe(&hello) < 0)
+        if (render_init(UINT64_MAX) < 0 || render_probe(&hello) < 0)
                 abort();
         output_fd = memfd_create("output", 0);
         return output_fd < 0;

@@ -80,3 +80,16 @@ def test_what_works_is_announced():
         assert {"jpeg", "png", "webp", "gif"} <= names
         assert {"jpeg", "png", "webp", "gif", "tiff", "raw"} <= {n for i, n in enumerate(FORMATS) if w.readable >> i & 1}
         assert w.engine.startswith("libvips 8.")
+
+
+def test_only_what_may_be_asked_for_is_loaded():
+    """Libraries of formats that the configuration does not name cost memory, and are what an attacker would look for."""
+    def libraries(worker):
+        return {pathlib.Path(line.split()[-1]).name.split(".")[0] for line in open(f"/proc/{worker.process.pid}/maps") if "/" in line}
+    few = sum(1 << FORMATS.index(n) for n in ("jpeg", "png"))
+    with Worker(formats=few) as least, Worker(formats=TRUSTED) as usual, Worker(formats=few | 1 << FORMATS.index("bmp")) as other:
+        assert least.readable == least.writable == few
+        assert not libraries(least) & {"vips-heif", "vips-jxl", "vips-magick", "vips-poppler", "vips-openslide"}
+        assert "vips-heif" in libraries(usual) and not libraries(usual) & {"vips-magick", "vips-poppler"}
+        assert "vips-magick" in libraries(other) and "vips-heif" not in libraries(other)
+        assert other.readable == few | 1 << FORMATS.index("bmp")

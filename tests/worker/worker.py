@@ -80,7 +80,7 @@ class Reply:
 
 
 class Worker:
-    def __init__(self, program=None, journal=None, memory_bytes=1 << 30, stderr=subprocess.PIPE):
+    def __init__(self, program=None, journal=None, memory_bytes=1 << 30, stderr=subprocess.PIPE, formats=ALL):
         self.program = str(program or BUILD / "thumbnail-worker")
         self.journal, self.memory_bytes, self.jobs = journal, memory_bytes, 0
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -102,7 +102,7 @@ class Worker:
                 except OSError:
                     pass
 
-        self.process = subprocess.Popen([self.program, "7", str(os.getpid())], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        self.process = subprocess.Popen([self.program, "7", str(os.getpid()), f"{formats:x}"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=stderr, close_fds=False, preexec_fn=prepare)
         theirs.close()
         data = self.receive(20)

@@ -20,7 +20,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
-int render_init(void)
+int render_init(uint64_t formats)
 {
         return 0;
 }

@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-int render_init(void)
+int render_init(uint64_t formats)
 {
         return 0;
 }
