@@ -132,6 +132,19 @@ static bool is_in_force(const struct folder_config *config, const char *fingerpr
         return false;
 }
 
+/* Whether it says anything that something is not at @path of the inbox: a file system that was mounted there may be gone.  Asked after
+ * each look that met nothing, not before, so that nothing can be unmounted in between. */
+static bool absence_counts(const struct orphans *o, const char *path)
+{
+        const struct folder *f = o->folder;
+        g_autoptr(GPtrArray) missing = home_missing(f->outbox, f->config->inbox, f->inbox_fd);
+
+        for (guint i = 0; i < missing->len; i++)
+                if (path_is_below(path, (const char *)missing->pdata[i]))
+                        return false;
+        return true;
+}
+
 /* Whether the inbox lacks the original that both the name of thumbnail @name and its record say. */
 static bool is_orphan(struct orphans *o, const char *name, struct record *record)
 {
@@ -140,12 +153,12 @@ static bool is_orphan(struct orphans *o, const char *name, struct record *record
 
         if (file) {
                 o->strangers |= !is_in_force(c, record->preset);
-                return !presence_of(o->presence, file);
+                return !presence_of(o->presence, file) && absence_counts(o, file);
         }
         if (!strchr(path_base(name), '~')) /* not cut: renamed by somebody, or another folder's */
                 return false;
         folder = name_original_folder(c->template, c->label, name);
-        return folder && !presence_of_long(o->presence, folder, record->file);
+        return folder && !presence_of_long(o->presence, folder, record->file) && absence_counts(o, folder);
 }
 
 static bool on_enter(const char *directory, int fd, void *userdata)
@@ -262,7 +275,6 @@ void orphans_scan_complete(struct orphans *o, uint64_t found)
         if (home != HOME_SAME)
                 return;
         o->told = false;
-        presence_set_unknown(o->presence, home_missing(f->outbox, f->config->inbox, f->inbox_fd));
         o->strangers = false;
         scan_push(o->walk, "");
 }
@@ -327,7 +339,7 @@ static unsigned remove_of_file(struct orphans *o, const char *file)
         struct removing r = { .orphans = o, .file = file };
         unsigned before = o->removed;
 
-        if (presence_of(o->presence, file))
+        if (presence_of(o->presence, file) || !absence_counts(o, file))
                 return 0;
         record_hash(file, r.hash);
         plan_names(o->folder, file, remove_named, &r);

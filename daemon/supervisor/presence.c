@@ -15,7 +15,6 @@
 struct presence {
         int inbox_fd;
         size_t long_bytes;
-        GPtrArray *unknown;     /* of char *, or NULL */
         char *folder;           /* whose long names follow, or NULL */
         GHashTable *long_names; /* hashes */
 };
@@ -32,30 +31,15 @@ struct presence *presence_new(int inbox_fd, size_t long_bytes)
 
 void presence_free(struct presence *p)
 {
-        presence_set_unknown(p, NULL);
         g_free(p->folder);
         g_hash_table_unref(p->long_names);
         g_free(p);
-}
-
-void presence_set_unknown(struct presence *p, GPtrArray *directories)
-{
-        g_clear_pointer(&p->unknown, g_ptr_array_unref);
-        p->unknown = directories;
 }
 
 void presence_forget(struct presence *p)
 {
         g_clear_pointer(&p->folder, g_free);
         g_hash_table_remove_all(p->long_names);
-}
-
-static bool is_unknown(const struct presence *p, const char *path)
-{
-        for (guint i = 0; p->unknown && i < p->unknown->len; i++)
-                if (path_is_below(path, (const char *)p->unknown->pdata[i]))
-                        return true;
-        return false;
 }
 
 static bool says_absent(int error)
@@ -68,8 +52,6 @@ bool presence_of(const struct presence *p, const char *file)
         _cleanup_(fd_closep) int fd = -1;
         struct stat st;
 
-        if (is_unknown(p, file))
-                return true;
         fd = path_openat(p->inbox_fd, file, O_PATH | O_NOFOLLOW, 0);
         if (fd < 0)
                 return !says_absent(fd);
@@ -99,8 +81,6 @@ bool presence_of_long(struct presence *p, const char *folder, const char *hash)
         _cleanup_(dir_closep) DIR *dir = NULL;
         int fd;
 
-        if (is_unknown(p, folder))
-                return true;
         if (!p->folder || strcmp(p->folder, folder) != 0) {
                 fd = path_openat(p->inbox_fd, *folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_NONBLOCK, 0);
                 if (fd < 0)

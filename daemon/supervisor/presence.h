@@ -13,9 +13,6 @@ struct presence;
 struct presence *presence_new(int inbox_fd, size_t long_bytes);
 void presence_free(struct presence *presence);
 
-/* The directories of the inbox, relative and owned, about which nothing can be known; consumed, NULL for none. */
-void presence_set_unknown(struct presence *presence, GPtrArray *directories);
-
 /* Time has passed: look again. */
 void presence_forget(struct presence *presence);
 
