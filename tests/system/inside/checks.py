@@ -137,6 +137,9 @@ def processes_are_confined():
     for pid in (int(show("MainPID")), *workers()):
         status = Path(f"/proc/{pid}/status").read_text()
         assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status, status
+        # The supervisor has CAP_FOWNER and CAP_LEASE and nothing else; workers have nothing.
+        granted = "0000000010000008" if pid == int(show("MainPID")) else "0000000000000000"
+        assert all(f"{kind}:\t{granted}" in status for kind in ("CapPrm", "CapEff", "CapAmb")), status
         assert run("stat", "-c", "%U", f"/proc/{pid}").strip() == "thumbnaild"
     scored = run("systemd-analyze", "security", "--no-pager", SERVICE)
     (score,) = re.findall(r"Overall exposure level for \S+: ([0-9.]+)", scored)
