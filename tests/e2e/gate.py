@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Stands between a client and its server: gate.py BYTES FIFO COMMAND...  Passes so many bytes of what the client sends on to the
 command, then waits until somebody has opened and closed the FIFO, then passes the rest.  Knows nothing of what it carries."""

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""However a file arrives: made exactly once for each version of it, never from a part, and soon.  The rows are in ways.py."""
+"""However a file arrives: made exactly once for each version of it, never from a part, and soon.  The rows are in ways.py and
+ways_of_trees.py."""
 
 import pytest
 import servers
+import ways_of_trees  # noqa: F401  adds its rows
 from delivery import Delivery, Post
 from ways import WAYS
 

@@ -16,9 +16,10 @@ import pytest
 HERE = Path(__file__).resolve().parent
 INSIDE = HERE / "inside"
 BUILD = Path(os.environ["THUMBNAILD_BUILD"]).resolve()
-PHOTOS = HERE.parents[2] / "shared" / "corpus" / "photos"
+SHARED = HERE.parents[2] / "shared"
+PHOTOS, SMALL = SHARED / "corpus" / "photos", SHARED / "corpus" / "seed1000"
 SECONDS = 240  # for one script; they take some thirty
-SCRIPTS = ("checks", "faults", "flood", "documents")
+SCRIPTS = ("checks", "faults", "flood", "documents", "latency")
 
 UNIT = """\
 [Unit]
@@ -82,6 +83,7 @@ def boot(script, staged, tmp_path_factory):
     preset = root / "00-tests.preset"
     preset.write_text("disable thumbnaild*\ndisable prometheus*\n")
     (share / "photos").chmod(0o755)
+    shutil.copyfile(min(SMALL.iterdir()), share / "small.jpg")
     shutil.copytree(staged, share / "upgrade", symlinks=True)  # the same once more, as new files
     shutil.copytree(staged / "etc/thumbnaild", root / "etc")
     shutil.copy2(BUILD / "fast-worker", share)
@@ -89,7 +91,8 @@ def boot(script, staged, tmp_path_factory):
         *("systemd-nspawn", "-D", "/", "--volatile=yes", "--register=no", "--keep-unit", f"--machine=thumbnaild-test-{os.getpid()}"),
         *(f"--system-call-filter={LANDLOCK}", f"--overlay=/usr:{staged}/usr::/usr"),
         "--tmpfs=/usr/local",  # an installation on this machine is not the one that is tested
-        *(f"--bind={share}:/share", f"--bind-ro={INSIDE}:/test", f"--bind-ro={unit}:/etc/systemd/system/checks.service"),
+        *(f"--bind={share}:/share", f"--bind-ro={INSIDE}:/test", f"--bind-ro={SHARED}/peers:/peers"),
+        f"--bind-ro={unit}:/etc/systemd/system/checks.service",
         *(f"--bind-ro={preset}:/etc/systemd/system-preset/{preset.name}", f"--bind={root}/etc:/etc/thumbnaild"),
         f"--bind-ro={journal}:/etc/systemd/journald.conf.d/{journal.name}",
         *("--console=pipe", "-b", "systemd.firstboot=no", "systemd.wants=checks.service"),
