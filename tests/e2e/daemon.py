@@ -2,6 +2,7 @@
 """A real thumbnaild under a test's eyes, and the folders it serves."""
 
 import contextlib
+import errno
 import os
 import re
 import signal
@@ -50,8 +51,14 @@ def state(pid):
 def open_files(pid):
     found = {}
     for fd in os.listdir(f"/proc/{pid}/fd"):
-        with contextlib.suppress(FileNotFoundError):
+        try:
             found[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            found[int(fd)] = "(deeper than a path can say)"
     return found
 
 

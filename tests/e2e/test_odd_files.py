@@ -3,6 +3,7 @@
 is in test_bad_input.py, names are in test_names.py."""
 
 import os
+import subprocess
 import sys
 
 import pictures
@@ -53,6 +54,16 @@ def test_a_file_that_is_one_hole(one, size, reason):
     assert one.wait_event("failed", name).text("REASON") == reason
 
 
+@pytest.fixture
+def deep(folders):
+    """For trees that only rm(1) can remove: pytest would go down by calling itself, and back, and down again."""
+    yield folders
+    for daemon in folders.daemons:
+        if daemon.returncode is None:
+            daemon.kill()
+    subprocess.run(["rm", "-rf", folders.inbox, folders.outbox], check=True)
+
+
 def descend(folder, name, depth):
     """mkdir and chdir, as often as that: no path is ever written down.  Returns a descriptor of the last."""
     at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -70,22 +81,22 @@ def put(at, name):
         file.write(pictures.encoded(**SMALL))
 
 
-def test_a_thousand_folders_in_each_other(folders):
+def test_a_thousand_folders_in_each_other(deep):
     """Made by one program as fast as it can, and by a scan."""
-    daemon = folders.start("-i", folders.inbox, "-o", folders.outbox, "-w", "1")
+    daemon = deep.start("-i", deep.inbox, "-o", deep.outbox, "-w", "1")
     depth, name = 1000, "d/" * 1000 + "deep.jpg"
-    at = descend(folders.inbox, "d", depth)
+    at = descend(deep.inbox, "d", depth)
     put(at, "deep.jpg")
     os.close(at)
     daemon.wait_made(name)
-    assert os.path.exists(folders.thumbnail(name))
+    assert os.path.exists(deep.thumbnail(name))
     daemon.stop()
-    os.unlink(folders.thumbnail(name))
-    done, records = folders.once()
+    os.unlink(deep.thumbnail(name))
+    done, records = deep.once()
     assert done.returncode == 0 and [record.file for record in records if record.event == "made"] == [name.encode()]
 
 
-def deep(length):
+def path_of(length):
     """Folders of 200 bytes each, and a file of the rest: a relative path of that length."""
     parts = ["p" * 200] * ((length - 5) // 201)
     left = length - 201 * len(parts)
@@ -93,7 +104,7 @@ def deep(length):
 
 
 def put_deep(folders, length):
-    parts, base = deep(length)
+    parts, base = path_of(length)
     assert len("/".join([*parts, base])) == length and len(base) <= 255
     at = os.open(folders.inbox, os.O_RDONLY | os.O_DIRECTORY)
     for part in parts:
@@ -108,37 +119,37 @@ def put_deep(folders, length):
 
 
 @pytest.mark.parametrize("live", [True, False], ids=["live", "scan"])
-def test_paths_as_long_as_can_be(folders, live):
+def test_paths_as_long_as_can_be(deep, live):
     """A file whose path can be written down is made, even if its thumbnail's cannot; a longer one fails, says so, and is no trouble for
     any other.  What is made is up to date for the next run."""
     lengths = {PATH_MAX - 10: "made", PATH_MAX - 1: "made", PATH_MAX: "failed", PATH_MAX + 60: "failed"}
-    daemon = folders.start("-i", folders.inbox, "-o", folders.outbox, "-w", "1") if live else None
-    names = {put_deep(folders, length): event for length, event in lengths.items()}
-    folders.drop("behind.jpg", pictures.encoded(**SMALL))
-    daemon = daemon or folders.start("-i", folders.inbox, "-o", folders.outbox, "-w", "1")
+    daemon = deep.start("-i", deep.inbox, "-o", deep.outbox, "-w", "1") if live else None
+    names = {put_deep(deep, length): event for length, event in lengths.items()}
+    deep.drop("behind.jpg", pictures.encoded(**SMALL))
+    daemon = daemon or deep.start("-i", deep.inbox, "-o", deep.outbox, "-w", "1")
     for name, event in names.items():
         record = daemon.wait_event(event, name)
         assert event == "made" or record.text("REASON") == "name-too-long"
     daemon.wait_made("behind.jpg")
     daemon.stop()
-    done, records = folders.once()
+    done, records = deep.once()
     assert done.returncode == 1 and not [record for record in records if record.event == "made"]
 
 
 @pytest.mark.parametrize("live", [True, False], ids=["live", "scan"])
-def test_deeper_than_any_path_can_say(folders, live):
+def test_deeper_than_any_path_can_say(deep, live):
     """The folder at which paths end is named, and that what is in it is not made."""
-    daemon = folders.start("-i", folders.inbox, "-o", folders.outbox, "-w", "1") if live else None
-    at = descend(folders.inbox, "x" * 200, 25)
+    daemon = deep.start("-i", deep.inbox, "-o", deep.outbox, "-w", "1") if live else None
+    at = descend(deep.inbox, "x" * 200, 25)
     put(at, "lost.jpg")
     os.close(at)
-    daemon = daemon or folders.start("-i", folders.inbox, "-o", folders.outbox, "-w", "1")
+    daemon = daemon or deep.start("-i", deep.inbox, "-o", deep.outbox, "-w", "1")
     said = daemon.wait_event("failed", "/".join(["x" * 200] * 21))
     assert said.text("REASON") == "name-too-long" and "nothing in it" in said.message
-    folders.drop("behind.jpg", pictures.encoded(**SMALL))
+    deep.drop("behind.jpg", pictures.encoded(**SMALL))
     daemon.wait_made("behind.jpg")
     daemon.stop()
-    done, _ = folders.once()
+    done, _ = deep.once()
     assert done.returncode == 1, "not everything that is there is made"
 
 
