@@ -65,6 +65,7 @@ static bool may_flood(enum log_event_id event)
         case EV_WAITING:
         case EV_SKIPPED:
         case EV_RESCAN:
+        case EV_POLLING:
         case EV_OVERFLOW:
         case EV_WORKER_LOST:
         case EV_WORKER_TIMEOUT:

@@ -27,18 +27,19 @@ static void tell_ignored(const struct folder *f, const char *file, const char *r
 
 static void watch_trouble(struct folder *f, const char *directory, int error)
 {
+        g_autofree char *remedy = NULL;
         int watches, instances;
 
         if (f->watch_trouble_told)
                 return;
         f->watch_trouble_told = true;
         intake_limits(&watches, &instances);
+        remedy = g_strdup_printf("sysctl fs.inotify.max_user_watches=%d", watches > 0 ? watches * 2 : 1048576);
         if (error == -ENOSPC)
-                log_event(
-                        EV_TROUBLE, FIELDS(F_STR(INBOX, f->config->inbox), F_STR(FILE, directory)),
-                        "No inotify watch is left for %s/%s and maybe others: they are read again every %" PRIi64
-                        " s instead; the limit is fs.inotify.max_user_watches, now %d, raise it with 'sysctl fs.inotify.max_user_watches=%d'",
-                        f->config->inbox, directory, f->config->poll_seconds, watches, watches > 0 ? watches * 2 : 1048576);
+                log_event(EV_TROUBLE, FIELDS(F_STR(INBOX, f->config->inbox), F_STR(FILE, directory), F_STR(REMEDY, remedy)),
+                          "No inotify watch is left for %s/%s and maybe others: they are read again every %" PRIi64
+                          " s instead; the limit is fs.inotify.max_user_watches, now %d, raise it with '%s'",
+                          f->config->inbox, directory, f->config->poll_seconds, watches, remedy);
         else
                 log_event(EV_TROUBLE, FIELDS(F_STR(INBOX, f->config->inbox), F_STR(FILE, directory)),
                           "%s/%s cannot be watched: %s; it is read again every %" PRIi64 " s instead", f->config->inbox, directory,
