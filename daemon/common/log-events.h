@@ -20,6 +20,7 @@
         X(PROGRESS, "progress", LOG_INFO, "c2a949d99b624edd8d3ccccc0bc3fcc8") \
         X(RESCAN, "rescan", LOG_INFO, "4b9be250696e40439ef75a6216d861c7") \
         X(POLLING, "polling", LOG_NOTICE, "97e2ae1638684f338ed1527e59f64734") \
+        X(ISOLATED, "isolated", LOG_NOTICE, "9f72dc35612541b7a7096dea8177e5d9") \
         X(OVERFLOW, "overflow", LOG_WARNING, "972cf8a347b544feab4ee2e85b693566") \
         X(WORKER_STARTED, "worker-started", LOG_INFO, "1bdbd31ad5524acca901fbda96a215de") \
         X(WORKER_RETIRED, "worker-retired", LOG_INFO, "fe2f5318d98d4909ad46064576b5fd53") \

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#define MEMORY_MIB_MIN 64 /* of one process, too: below that a worker can hardly decode anything */
+
 #define PLACE(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
 
 static const struct key_choice sandboxes[] = { { "full", 1 }, { "available", 0 }, { 0 } };
@@ -47,13 +49,14 @@ static const struct key limit_keys[] = {
         { "megapixels", KEY_INTEGER, PLACE(struct limits, megapixels), .min = 1, .max = 100000 },
         { "frames", KEY_INTEGER, PLACE(struct limits, frames), .min = 1, .max = 1000000 },
         { "seconds", KEY_INTEGER, PLACE(struct limits, seconds), .min = 1, .max = 86400 },
-        { "memory_mib", KEY_INTEGER, PLACE(struct limits, memory_mib), .min = 64, .max = 1048576 },
+        { "memory_mib", KEY_INTEGER, PLACE(struct limits, memory_mib), .min = MEMORY_MIB_MIN, .max = 1048576 },
         { "free_mib", KEY_INTEGER, PLACE(struct limits, free_mib), .min = 0, .max = 1048576 },
 };
 
 static const struct key root_keys[] = {
         { "workers", KEY_INTEGER, PLACE(struct config, workers), .min = 0, .max = 1024 },
         { "stop_seconds", KEY_INTEGER, PLACE(struct config, stop_seconds), .min = 1, .max = 3600 },
+        { "answer_seconds", KEY_INTEGER, PLACE(struct config, answer_seconds), .min = 1, .max = 3600 },
         { "sandbox", KEY_CHOICE, PLACE(struct config, sandbox_required), .choices = sandboxes },
         { "loaders", KEY_OTHER },
         { "thumbnails", KEY_OTHER },
@@ -82,6 +85,7 @@ void config_free(struct config *config)
         if (!config)
                 return;
         g_free(config->path);
+        g_free(config->text);
         g_free(config->basis);
         g_ptr_array_unref(config->folders);
         g_ptr_array_unref(config->presets);
@@ -107,6 +111,8 @@ static struct config *config_new(const char *path)
 
         c->path = g_strdup(path);
         c->stop_seconds = 30;
+        c->answer_seconds = 10;
+        c->shares = 1;
         c->sandbox_required = 1;
         for (enum format f = FORMAT_NONE + 1; f < _FORMAT_MAX; f++)
                 if (format_trusted(f))
@@ -353,23 +359,13 @@ static void config_destroyp(config_t *c)
         config_destroy(c);
 }
 
-struct config *config_load(const char *path, GString *errors)
+struct config *config_parse(const char *path, const char *text, GString *errors)
 {
         struct key_reader reader = { .path = path, .errors = errors };
         __attribute__((cleanup(config_destroyp))) config_t file;
-        g_autofree char *text = NULL;
-        size_t length;
         struct config *config;
 
         config_init(&file);
-        if (!g_file_get_contents(path, &text, &length, NULL)) {
-                g_string_append_printf(errors, "%s: cannot be read: %s\n", path, g_strerror(errno));
-                return NULL;
-        }
-        if (strlen(text) != length) {
-                key_error(&reader, 1, "this is no text file: it holds NUL bytes");
-                return NULL;
-        }
         key_check_text(&reader, text);
         if (reader.n_errors > 0)
                 return NULL;
@@ -378,11 +374,62 @@ struct config *config_load(const char *path, GString *errors)
                 return NULL;
         }
         config = config_new(path);
+        config->text = g_strdup(text);
         read_root(&reader, config_root_setting(&file), config);
         set_basis(config);
         if (reader.n_errors > 0)
                 g_clear_pointer(&config, config_free);
         return config;
+}
+
+struct config *config_load(const char *path, GString *errors)
+{
+        g_autofree char *text = NULL;
+        size_t length;
+
+        if (!g_file_get_contents(path, &text, &length, NULL)) {
+                g_string_append_printf(errors, "%s: cannot be read: %s\n", path, g_strerror(errno));
+                return NULL;
+        }
+        if (strlen(text) != length) {
+                g_string_append_printf(errors, "%s:1: this is no text file: it holds NUL bytes\n", path);
+                return NULL;
+        }
+        return config_parse(path, text, errors);
+}
+
+int config_keep_only(struct config *config, const char *const *only, unsigned n_only, GString *errors)
+{
+        g_autofree bool *found = g_new0(bool, n_only + 1);
+        gsize before = errors->len;
+
+        for (guint i = config->folders->len; n_only > 0 && i-- > 0;) {
+                const struct folder_config *f = (const struct folder_config *)config->folders->pdata[i];
+                bool keep = false;
+
+                for (unsigned k = 0; k < n_only; k++) {
+                        g_autofree char *path = g_canonicalize_filename(only[k], NULL);
+                        bool same = strcmp(path, f->inbox) == 0;
+
+                        found[k] |= same;
+                        keep |= same;
+                }
+                if (!keep)
+                        (void)g_ptr_array_remove_index(config->folders, i);
+        }
+        for (unsigned k = 0; k < n_only; k++)
+                if (!found[k])
+                        g_string_append_printf(errors, "%s: no folder has the inbox %s, which '--only' names\n",
+                                               config->path ? config->path : "command line", only[k]);
+        return errors->len > before ? -EINVAL : 0;
+}
+
+void config_share(struct config *config, unsigned parts)
+{
+        config->shares = MAX(parts, 1U);
+        if (config->memory_mib == 0)
+                config->memory_mib = config->limits.memory_mib;
+        config->limits.memory_mib = MAX(config->memory_mib / config->shares, MEMORY_MIB_MIN);
 }
 
 struct config *config_for_folder(const char *inbox, const char *outbox, const char *name, const struct wire_spec *spec,

@@ -38,10 +38,11 @@ struct folder_config {
         int64_t settle_ms;
         uint32_t watch; /* enum watch_mode */
         int64_t poll_seconds;
-        int64_t mode;  /* of thumbnails */
-        char *group;   /* of thumbnails, or NULL */
-        gid_t gid;     /* of that group, or (gid_t)-1 */
-        unsigned line; /* in the file, for messages */
+        int64_t mode;   /* of thumbnails */
+        char *group;    /* of thumbnails, or NULL */
+        gid_t gid;      /* of that group, or (gid_t)-1 */
+        unsigned line;  /* in the file, for messages */
+        bool elsewhere; /* another process of ours serves it, see parts.h */
 };
 
 #define MIB (UINT64_C(1) << 20)
@@ -51,12 +52,14 @@ struct limits {
 };
 
 struct config {
-        char *path;      /* NULL when made from the command line */
-        int64_t workers; /* 0: one per usable CPU */
-        int64_t stop_seconds;
+        char *path, *text; /* the latter is what was read there; NULL when made from the command line */
+        int64_t workers;   /* 0: one per usable CPU */
+        int64_t stop_seconds, answer_seconds;
         uint32_t sandbox_required; /* 0 or 1 */
         uint64_t loaders;          /* bit per enum format */
         struct limits limits;
+        unsigned shares;    /* of what the daemon may use, of which this process has one */
+        int64_t memory_mib; /* as in limits, before it was shared out; 0: it was not */
         char *basis;        /* what a failure may depend on: limits and loaders, as text */
         GPtrArray *presets; /* of struct preset */
         GPtrArray *folders; /* of struct folder_config, at least one */
@@ -68,6 +71,15 @@ struct config *config_load(const char *path, GString *errors);
 
 /* What may have to be read or written, a bit per enum format. */
 uint64_t config_formats(const struct config *config);
+
+/* The same from the @text of @path. */
+struct config *config_parse(const char *path, const char *text, GString *errors);
+
+/* Leave out all folders but those with the inboxes @only, unless @n_only is 0.  Returns 0, or -EINVAL with a line in @errors. */
+int config_keep_only(struct config *config, const char *const *only, unsigned n_only, GString *errors);
+
+/* Let one process of @parts use its share of what all of them may use. */
+void config_share(struct config *config, unsigned parts);
 
 /* One folder with defaults, as -i and -o ask for it; @spec NULL: the preset of an empty configuration, else that one named @name.
  * Returns owned, or NULL with a line in @errors. */

@@ -141,6 +141,8 @@ static int on_mounts(sd_event_source *source, int fd, uint32_t revents, void *us
 {
         struct folders *s = (struct folders *)userdata;
 
+        if (s->mounts_changed)
+                s->mounts_changed(s->userdata);
         for (guint i = 0; i < s->all->len; i++) {
                 struct folder *f = nth(s->all, i);
 
@@ -213,8 +215,10 @@ void folders_apply(struct folders *s, const struct config *config, uint64_t lock
         s->all = g_ptr_array_new();
         for (guint i = 0; i < config->folders->len; i++) {
                 const struct folder_config *c = (const struct folder_config *)config->folders->pdata[i];
-                struct folder *f = take_running(before, c);
+                struct folder *f = c->elsewhere ? NULL : take_running(before, c);
 
+                if (c->elsewhere)
+                        continue;
                 if (!f)
                         f = folder_new(s->event, c, config->basis, &hooks, s);
                 folder_set_config(f, c, config->basis);

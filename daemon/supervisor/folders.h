@@ -14,6 +14,8 @@ struct folders {
         sd_event_source *retry;  /* of paused ones */
         sd_event_source *mounts; /* mountinfo: something was mounted or unmounted */
         int mounts_fd;
+        void (*mounts_changed)(void *userdata); /* or NULL; called before any folder is looked at */
+        void *userdata;
 };
 
 void folders_init(struct folders *folders, sd_event *event, struct work *work);

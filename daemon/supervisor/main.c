@@ -3,9 +3,9 @@
 
 #include "config.h"
 #include "explain.h"
+#include "load.h"
 #include "log.h"
 #include "options.h"
-#include "roots.h"
 #include "supervisor.h"
 #include "thumbnaild-build.h"
 
@@ -16,13 +16,10 @@
 static struct config *load(const struct options *o)
 {
         g_autoptr(GString) errors = g_string_new(NULL);
-        struct config *config =
-                o->inbox ? config_for_folder(o->inbox, o->outbox, o->preset_name, *o->preset_name ? &o->spec : NULL, errors)
-                         : config_load(o->config_path, errors);
+        struct config *config = load_config(o, errors);
 
-        if (config && roots_check(config, errors) == 0)
+        if (config)
                 return config;
-        config_free(config);
         (void)fputs(errors->str, stderr);
         if (o->action == ACTION_SERVE) {
                 g_strchomp(errors->str);

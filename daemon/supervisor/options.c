@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-enum { OPTION_VERSION = 256, OPTION_HELP, OPTION_EXPLAIN };
+enum { OPTION_VERSION = 256, OPTION_HELP, OPTION_EXPLAIN, OPTION_ONLY, OPTION_PART };
 
 static const struct option long_options[] = {
         { "config", required_argument, NULL, 'c' },
@@ -24,6 +24,8 @@ static const struct option long_options[] = {
         { "once", no_argument, NULL, '1' },
         { "check-config", no_argument, NULL, 't' },
         { "explain", required_argument, NULL, OPTION_EXPLAIN },
+        { "only", required_argument, NULL, OPTION_ONLY },
+        { "part", required_argument, NULL, OPTION_PART }, /* given by ourselves alone, see parts.h */
         { "version", no_argument, NULL, OPTION_VERSION },
         { "help", no_argument, NULL, OPTION_HELP },
         { 0 },
@@ -33,11 +35,12 @@ void options_help(void)
 {
         (void)fputs("thumbnaild " PACKAGE_VERSION ": thumbnails for every picture that is dropped into a folder\n"
                     "\n"
-                    "  thumbnaild [-c FILE] [-w N] [-1]\n"
+                    "  thumbnaild [-c FILE] [--only INBOX]... [-w N] [-1]\n"
                     "  thumbnaild -i INBOX -o OUTBOX [-s N[xM]] [-f FORMAT] [-w N] [-1]\n"
                     "  thumbnaild [-c FILE | -i INBOX -o OUTBOX] --explain FILE\n"
                     "\n"
                     "  -c, --config FILE     serve by FILE, not by " CONFIG_PATH "\n"
+                    "      --only INBOX      of those, serve the folder with this inbox alone; may be repeated\n"
                     "  -i, --inbox DIR       serve this one folder, without a configuration file\n"
                     "  -o, --outbox DIR      where its thumbnails go\n"
                     "  -s, --size N[xM]      of that folder's thumbnails: at most N by N (or N by M) pixels\n"
@@ -128,6 +131,15 @@ static int take(int c, struct options *o, bool *preset)
                 o->action = ACTION_EXPLAIN;
                 o->explain = optarg;
                 return 0;
+        case OPTION_ONLY:
+                if (o->n_only == OPTIONS_ONLY_MAX)
+                        return usage("that is too often", "--only");
+                o->only[o->n_only++] = optarg;
+                return 0;
+        case OPTION_PART: /* what was named before was for the one that started us */
+                o->part_fd = (int)number(optarg, 3, 1024, &end);
+                o->n_only = 0;
+                return o->part_fd < 0 || *end ? usage("this is no descriptor", optarg) : 0;
         case OPTION_VERSION:
                 o->action = ACTION_VERSION;
                 return 0;
@@ -142,7 +154,7 @@ static int take(int c, struct options *o, bool *preset)
 
 int options_parse(int argc, char **argv, struct options *ret)
 {
-        struct options o = { .workers = -1, .spec = config_default_spec() };
+        struct options o = { .workers = -1, .spec = config_default_spec(), .part_fd = -1, .argv = argv };
         bool preset = false;
         int c, r;
 
@@ -164,6 +176,8 @@ int options_parse(int argc, char **argv, struct options *ret)
                 return usage("-c and -i exclude each other", NULL);
         if (!o.inbox != !o.outbox)
                 return usage("-i and -o go together", NULL);
+        if (o.n_only > 0 && o.inbox)
+                return usage("--only goes with a configuration, not with -i", NULL);
         if (preset && !o.inbox)
                 return usage("-s and -f go with -i and -o", NULL);
         if (preset && o.spec.width_px == o.spec.height_px)

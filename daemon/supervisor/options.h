@@ -9,6 +9,8 @@
 
 enum options_action { ACTION_SERVE, ACTION_CHECK_CONFIG, ACTION_EXPLAIN, ACTION_VERSION, ACTION_HELP };
 
+#define OPTIONS_ONLY_MAX 256
+
 struct options {
         enum options_action action;
         const char *config_path;    /* as given, or the built-in one; unused with an inbox */
@@ -18,6 +20,10 @@ struct options {
         const char *explain;        /* with ACTION_EXPLAIN: the file */
         int workers;                /* -1: as configured */
         bool once;
+        const char *only[OPTIONS_ONLY_MAX]; /* inboxes to serve, of those of the configuration */
+        unsigned n_only;                    /* 0: all */
+        int part_fd;                        /* -1, or where another thumbnaild that has started us tells what we serve: see load.h */
+        char *const *argv;                  /* all arguments, as they were given */
 };
 
 /* Read the arguments.  Returns 0, or EX_USAGE after a line on stderr that says what is wrong. */

@@ -5,6 +5,7 @@
 
 #include "base.h"
 #include "log.h"
+#include "thumbnaild-build.h"
 
 #include <fcntl.h>
 #include <glib.h>
@@ -86,6 +87,31 @@ int process_spawn(const struct process_program *program, int number, int *ret_pi
         return 0;
 }
 
+/* In the child, between fork and exec. */
+static void __attribute__((noreturn)) become_part(char *const argv[], char *const envp[], int fd, pid_t parent)
+{
+        (void)setpgid(0, 0); /* a terminal's ^C is for the one that has started us, which tells us to stop */
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        fd = fcntl(fd, F_DUPFD, PROCESS_PART_FD + 1);
+        if (getppid() != parent || fd < 0 || dup2(fd, PROCESS_PART_FD) < 0)
+                _exit(126);
+        (void)close_range(PROCESS_PART_FD + 1, ~0U, 0);
+        (void)execve("/proc/self/exe", argv, envp);
+        _exit(EXEC_FAILED);
+}
+
+int process_spawn_part(char *const argv[], char *const envp[], int fd, int *ret_pid)
+{
+        pid_t parent = getpid(), pid = fork();
+
+        if (pid < 0)
+                return neg_errno();
+        if (pid == 0)
+                become_part(argv, envp, fd, parent);
+        *ret_pid = pid;
+        return 0;
+}
+
 char *process_describe_end(const siginfo_t *si)
 {
         const char *name = sigabbrev_np(si->si_status);
@@ -121,4 +147,41 @@ int process_limit_address_space(int pid, uint64_t bytes)
         const struct rlimit limit = { .rlim_cur = bytes, .rlim_max = RLIM_INFINITY };
 
         return prlimit(pid, RLIMIT_AS, &limit, NULL) < 0 ? neg_errno() : 0;
+}
+
+/* ---- ourselves */
+
+void process_prepare(int part_fd)
+{
+        struct rlimit files;
+        sigset_t set;
+
+        (void)signal(SIGPIPE, SIG_IGN);
+        (void)signal(SIGIO, SIG_IGN); /* a broken lease: its default action would end us */
+        (void)sigemptyset(&set);
+        (void)sigaddset(&set, SIGTERM);
+        (void)sigaddset(&set, SIGINT);
+        (void)sigaddset(&set, SIGHUP);
+        (void)sigaddset(&set, SIGCHLD);
+        (void)sigprocmask(SIG_BLOCK, &set, NULL);
+        if (part_fd >= 0) {
+                (void)fcntl(part_fd, F_SETFD, FD_CLOEXEC);
+                (void)prctl(PR_SET_NAME, "thumbnaild", 0, 0, 0);
+        }
+        if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+                files.rlim_cur = MIN(files.rlim_max, 16384);
+                (void)setrlimit(RLIMIT_NOFILE, &files);
+        }
+}
+
+char *process_worker_path(void)
+{
+        g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
+        g_autofree char *folder = self ? g_path_get_dirname(self) : NULL;
+        char *beside = folder ? g_build_filename(folder, "thumbnail-worker", NULL) : NULL;
+
+        if (beside && access(beside, X_OK) == 0)
+                return beside;
+        g_free(beside);
+        return g_strdup(WORKER_PATH);
 }

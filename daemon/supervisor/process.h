@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* One worker process: starting it by fork and exec, so that it has an address-space layout of its own and none of our memory; bounding
- * and watching it from outside; and what its end says. */
+/* Processes of ours: starting workers by fork and exec, so that each has an address-space layout of its own and none of our memory; bounding
+ * and watching them from outside; what their end says; and what a supervisor needs of its own process. */
 
 #include <signal.h>
 #include <stdbool.h>
@@ -25,6 +25,11 @@ void process_program_done(struct process_program *program);
  * the pair, non-blocking and owned by the caller; or a negative errno. */
 int process_spawn(const struct process_program *program, int number, int *ret_pid, int *ret_fd);
 
+/* Start our own program again with the arguments @argv and the environment @envp, and @fd as its descriptor PROCESS_PART_FD; it dies with
+ * us and heads a process group of its own.  Returns 0 with its process id, or a negative errno. */
+#define PROCESS_PART_FD 3
+int process_spawn_part(char *const argv[], char *const envp[], int fd, int *ret_pid);
+
 /* Bound its address space from now on; from outside, where it cannot undo it.  Returns 0 or a negative errno. */
 int process_limit_address_space(int pid, uint64_t bytes);
 
@@ -36,3 +41,10 @@ char *process_describe_end(const siginfo_t *si);
 
 /* Whether it was ended by a signal that somebody sent, not by what its decoder did: a fault, an abort, a forbidden call, an exit. */
 bool process_killed_from_outside(const siginfo_t *si);
+
+/* Leave signals to the event loop, and get descriptors for a group of jobs that is made durable.  @part_fd: where a part, see parts.h, has
+ * its configuration, else -1. */
+void process_prepare(int part_fd);
+
+/* The worker program: beside our own executable in a build tree, else where it is installed.  Owned. */
+char *process_worker_path(void);

@@ -160,7 +160,7 @@ static void on_scan_trouble(const char *directory, int error, void *userdata)
         struct folder *f = (struct folder *)userdata;
         bool polled = polling_has(f->polling, directory);
 
-        if (polled && !f->gone && !folder_is_there(f))
+        if (polled && !f->gone && ((!*directory && error != -EACCES) || !folder_is_there(f)))
                 f->gone = g_strdup(g_strerror(-error));
         if (f->gone)
                 return;

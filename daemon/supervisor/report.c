@@ -28,7 +28,37 @@ static struct status_view view_of(const struct report *r)
         v.waiting = queue_count(queue) - MIN(queue_count(queue), v.busy + r->work->storing);
         v.scanning = folders_scanning(r->folders);
         v.paused = folders_paused(r->folders, &v.paused_why);
+        if (r->parts)
+                parts_add_view(r->parts, &v);
         return v;
+}
+
+static struct status total_of(const struct report *r)
+{
+        struct status total = r->work->status;
+
+        if (r->parts)
+                parts_add_status(r->parts, &total);
+        return total;
+}
+
+/* Tell the service manager; a part tells its numbers, too. */
+static void notify(const struct report *r, const char *key, const char *value)
+{
+        struct numbers numbers = { .status = r->work->status, .hello = r->hello, .dropped = log_dropped() };
+        g_autofree char *text = NULL, *why = NULL;
+
+        if (!r->part) {
+                (void)sd_notifyf(0, "%s%s", key, value);
+                return;
+        }
+        numbers.view = view_of(r);
+        numbers.usable = folders_usable(r->folders);
+        for (enum log_event_id e = 0; e < _EV_MAX; e++)
+                numbers.events[e] = log_count(e);
+        text = numbers_format(&numbers);
+        why = g_strescape(numbers.view.paused_why ? numbers.view.paused_why : "", NULL);
+        (void)sd_notifyf(0, "%s%s\n" NUMBERS_FIELD "=%s\nX_THUMBNAILD_WHY=%s", key, value, text, why);
 }
 
 static void draw_bar(void *userdata)
@@ -36,13 +66,15 @@ static void draw_bar(void *userdata)
         struct report *r = (struct report *)userdata;
         struct winsize size = { .ws_col = 80 };
         g_autofree char *bar = NULL;
+        struct status total;
         struct status_view v;
 
         if (!r->drawing)
                 return;
         v = view_of(r);
+        total = total_of(r);
         (void)ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
-        bar = status_bar(&r->work->status, &v, size.ws_col > 0 ? size.ws_col : 80, work_now_usec(r->work));
+        bar = status_bar(&total, &v, size.ws_col > 0 ? size.ws_col : 80, work_now_usec(r->work));
         (void)fprintf(stderr, "\r\033[K%s", bar); /* stderr has no buffer */
         r->drawn = true;
 }
@@ -63,18 +95,24 @@ void report_init(struct report *r, bool bar)
                 log_set_stderr_hooks(clear_bar, draw_bar, r);
 }
 
-void report_begin(struct report *r, sd_event *event, struct work *work, const struct folders *folders)
+void report_begin(struct report *r, sd_event *event, struct work *work, const struct folders *folders, const struct parts *parts,
+                  bool part)
 {
+        r->parts = parts;
+        r->part = part;
         r->event = event;
         r->work = work;
         r->folders = folders;
         r->drawing = r->terminal;
-        r->metrics = metrics_path(work->config->path, &r->name);
+        if (!part)
+                r->metrics = metrics_path(work->config->path, &r->name);
 }
 
 void report_end(struct report *r)
 {
         clear_bar(r);
+        if (r->event && r->part)
+                notify(r, "STATUS=", "stopping"); /* with the last numbers */
         r->drawing = false;
         r->tick = sd_event_source_disable_unref(r->tick);
         r->event = NULL;
@@ -113,19 +151,24 @@ static void count_job(struct job *job, void *userdata)
                 c->oldest_usec = MIN(c->oldest_usec, job->changed_usec);
 }
 
-static void write_metrics(struct report *r, const struct status_view *view)
+static void add_folder(const char *inbox, bool paused, void *userdata)
+{
+        const struct metrics_folder folder = { inbox, paused };
+
+        g_array_append_val((GArray *)userdata, folder);
+}
+
+static void write_metrics(struct report *r, const struct status_view *view, const struct status *total)
 {
         const GPtrArray *folders = r->folders->all;
-        g_autofree struct metrics_folder *each = g_new0(struct metrics_folder, folders->len);
+        g_autoptr(GArray) each = g_array_new(FALSE, FALSE, sizeof(struct metrics_folder));
         struct metrics m = { .daemon = r->name,
                              .version = PACKAGE_VERSION,
                              .started = r->started,
-                             .status = &r->work->status,
+                             .status = total,
                              .view = *view,
                              .workers_wanted = pool_size(r->work->pool),
                              .taking = r->work->taking,
-                             .folders = each,
-                             .n_folders = folders->len,
                              .dropped = log_dropped() };
         struct counting c = { &m, UINT64_MAX };
         int instances;
@@ -136,12 +179,18 @@ static void write_metrics(struct report *r, const struct status_view *view)
         for (guint i = 0; i < folders->len; i++) {
                 const struct folder *f = (const struct folder *)folders->pdata[i];
 
-                each[i] = (struct metrics_folder){ f->config->inbox, !f->usable || f->stalled };
+                add_folder(f->config->inbox, !f->usable || f->stalled, each);
                 m.watches += f->usable ? (int)intake_watches(f->intake) : 0;
         }
+        if (r->parts)
+                parts_foreach(r->parts, add_folder, each);
+        m.folders = (const struct metrics_folder *)(void *)each->data;
+        m.n_folders = each->len;
         intake_limits(&m.watches_max, &instances);
         for (enum log_event_id e = 0; e < _EV_MAX; e++)
                 m.events[e] = log_count(e);
+        if (r->parts)
+                parts_add_events(r->parts, m.events, &m.dropped);
 
         g_autofree char *text = metrics_format(&m);
         int error = metrics_write(r->metrics, text);
@@ -154,9 +203,8 @@ static void write_metrics(struct report *r, const struct status_view *view)
 
 /* ---- telling */
 
-static void tell_progress(const struct report *r, const struct status_view *v, const char *line, uint64_t now)
+static void tell_progress(struct status *s, const struct status_view *v, const char *line, uint64_t now)
 {
-        struct status *s = &r->work->status;
         g_autofree char *rate = g_strdup_printf("%.1f", status_rate(s, now));
         double left = status_left(s, v, now);
         const struct log_field fields[] = { F_NUM(MADE, s->made), F_NUM(FAILED, s->failed), F_NUM(WAITING, v->waiting),
@@ -174,7 +222,7 @@ static bool is_working(const struct report *r)
 /* What tells whether anything has changed.  Returns whether it has. */
 static bool remember(struct report *r, const struct status_view *v)
 {
-        const struct status *s = &r->work->status;
+        const struct status total = total_of(r), *s = &total;
         uint64_t numbers[REPORT_NUMBERS] = { s->made, s->failed, s->skipped, v->busy, v->workers, v->waiting, v->ready, v->paused };
         bool changed;
 
@@ -190,13 +238,14 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
         struct report *r = (struct report *)userdata;
         struct status_view v = view_of(r);
         const uint64_t now = work_now_usec(r->work);
-        g_autofree char *line = status_line(&r->work->status, &v, now);
+        struct status total = total_of(r);
+        g_autofree char *line = status_line(&total, &v, now);
 
-        (void)sd_notifyf(0, "STATUS=%s", line);
-        if (progress_is_due(&r->progress, &v, is_working(r), now) && !r->terminal)
-                tell_progress(r, &v, line, now);
+        notify(r, "STATUS=", line);
+        if (progress_is_due(&r->progress, &v, is_working(r), now) && !r->terminal && !r->part)
+                tell_progress(&total, &v, line, now);
         if (r->metrics)
-                write_metrics(r, &v);
+                write_metrics(r, &v, &total);
         remember(r, &v);
         draw_bar(r);
         return 0;
@@ -250,17 +299,23 @@ static GString *name_layers(uint32_t bits)
         return out;
 }
 
-void report_ready(const struct report *r, const struct wire_hello *hello)
+void report_ready(struct report *r, const struct wire_hello *hello)
 {
-        g_autoptr(GString) sandbox = name_layers(hello->sandbox);
-        g_autoptr(GString) readable = name_formats(hello->readable & r->work->config->loaders);
-        g_autoptr(GString) writable = name_formats(hello->writable);
+        const struct wire_hello *any = hello ? hello : r->parts ? parts_hello(r->parts) : NULL;
+        const struct status_view v = view_of(r);
+        const unsigned usable = folders_usable(r->folders) + (r->parts ? parts_usable(r->parts) : 0);
+        g_autoptr(GString) sandbox = name_layers(any ? any->sandbox : 0);
+        g_autoptr(GString) readable = name_formats(any ? any->readable & r->work->config->loaders : 0);
+        g_autoptr(GString) writable = name_formats(any ? any->writable : 0);
 
-        log_event(EV_READY,
-                  FIELDS(F_NUM(WORKERS, pool_size(r->work->pool)), F_STR(SANDBOX, sandbox->str), F_STR(READABLE, readable->str),
-                         F_STR(WRITABLE, writable->str)),
-                  "Ready: %u of %u folders watched, %u workers, sandbox %s; reads %s; writes %s", folders_usable(r->folders),
-                  r->work->config->folders->len, pool_size(r->work->pool), sandbox->len > 0 ? sandbox->str : "none", readable->str,
-                  writable->str);
-        (void)sd_notify(0, "READY=1");
+        if (hello)
+                r->hello = *hello;
+        if (!r->part)
+                log_event(EV_READY,
+                          FIELDS(F_NUM(WORKERS, v.workers), F_STR(SANDBOX, sandbox->str), F_STR(READABLE, readable->str),
+                                 F_STR(WRITABLE, writable->str)),
+                          "Ready: %u of %u folders watched, %u workers, sandbox %s; reads %s; writes %s", usable,
+                          r->work->config->folders->len, v.workers, sandbox->len > 0 ? sandbox->str : "none", readable->str,
+                          writable->str);
+        notify(r, "READY=", "1");
 }

@@ -5,6 +5,7 @@
  * `progress`, and the file of metrics. */
 
 #include "folders.h"
+#include "parts.h"
 #include "work.h"
 
 #define REPORT_NUMBERS 8
@@ -13,8 +14,11 @@ struct report {
         sd_event *event; /* borrowed, as the next two */
         struct work *work;
         const struct folders *folders;
-        char *metrics, *name; /* the file, and what tells this daemon's from others'; NULL: none */
-        double started;       /* seconds since the epoch */
+        const struct parts *parts; /* or NULL */
+        bool part;                 /* we are one, and tell who has started us */
+        struct wire_hello hello;   /* of a worker of ours, or zeroes */
+        char *metrics, *name;      /* the file, and what tells this daemon's from others'; NULL: none */
+        double started;            /* seconds since the epoch */
         struct progress progress;
         uint64_t told[REPORT_NUMBERS]; /* what was told last, see report_look() */
         bool terminal;                 /* there is one to draw a bar on */
@@ -25,8 +29,9 @@ struct report {
 /* With @bar, log lines on stderr and the bar make room for each other from now on. */
 void report_init(struct report *report, bool bar);
 
-/* There are workers and folders to speak of; and there are none any more, of which also the file of metrics is removed. */
-void report_begin(struct report *report, sd_event *event, struct work *work, const struct folders *folders);
+/* There are workers and folders to speak of, and @parts unless NULL; with @part it is us who are one.  And there are none any more, of which also the file of metrics is removed. */
+void report_begin(struct report *report, sd_event *event, struct work *work, const struct folders *folders, const struct parts *parts,
+                  bool part);
 void report_end(struct report *report);
 
 /* What became of all, on stdout, for the end of --once; before work and folders are freed. */
@@ -35,5 +40,6 @@ void report_summary(const struct report *report, bool interrupted);
 /* Something may have changed: if so, or if there is work, say so soon, at most once in a while. */
 void report_look(struct report *report);
 
-/* All workers are up, all folders are watched or paused: log it, and tell systemd. */
-void report_ready(const struct report *report, const struct wire_hello *hello);
+/* All workers are up, all folders are watched or paused: log it, and tell systemd.  @hello is what a worker of ours has said of itself, NULL
+ * without any. */
+void report_ready(struct report *report, const struct wire_hello *hello);

@@ -84,6 +84,40 @@ void status_retried(struct status *s, enum reason reason)
         s->retried_by[reason]++;
 }
 
+static void histogram_sum(struct histogram *h, const struct histogram *other)
+{
+        for (unsigned i = 0; i <= HISTOGRAM_BUCKETS; i++)
+                h->counts[i] += other->counts[i];
+        h->sum_usec += other->sum_usec;
+}
+
+void status_add(struct status *s, const struct status *other)
+{
+        uint64_t since = other->since;
+
+        s->made += other->made;
+        s->failed += other->failed;
+        s->skipped += other->skipped;
+        s->thumbnails += other->thumbnails;
+        for (enum reason r = REASON_NONE; r < _REASON_MAX; r++) {
+                s->failed_by[r] += other->failed_by[r];
+                s->skipped_by[r] += other->skipped_by[r];
+                s->retried_by[r] += other->retried_by[r];
+        }
+        histogram_sum(&s->arrival, &other->arrival);
+        histogram_sum(&s->latency, &other->latency);
+        histogram_sum(&s->rendering, &other->rendering);
+        if (other->second + STATUS_WINDOW <= s->second || other->second == 0) /* all of it was too long ago */
+                return;
+        if (s->second > 0 && s->second + STATUS_WINDOW > other->second)
+                since = MIN(since, s->since);
+        move_window(s, other->second);
+        s->since = since;
+        for (uint64_t i = MAX(other->second, STATUS_WINDOW) - STATUS_WINDOW + 1; i <= other->second; i++)
+                if (i + STATUS_WINDOW > s->second)
+                        s->ended[i % STATUS_WINDOW] += other->ended[i % STATUS_WINDOW];
+}
+
 double status_rate(struct status *s, uint64_t now_usec)
 {
         uint64_t second = now_usec / 1000000, sum = 0, span;

@@ -53,6 +53,9 @@ void status_failed_before(struct status *status, enum reason reason);
 void status_skipped(struct status *status, enum reason reason);
 void status_retried(struct status *status, enum reason reason); /* it failed for now */
 
+/* Add what another process has done, with the same clock. */
+void status_add(struct status *status, const struct status *other);
+
 /* Files per second lately, 0 if nothing was done. */
 double status_rate(struct status *status, uint64_t now_usec);
 

@@ -8,16 +8,15 @@
 #include "base.h"
 #include "cpus.h"
 #include "folders.h"
+#include "load.h"
 #include "log.h"
+#include "parts.h"
+#include "process.h"
 #include "report.h"
-#include "roots.h"
 #include "thumbnaild-build.h"
 #include "work.h"
 
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <systemd/sd-daemon.h>
@@ -37,9 +36,12 @@ struct supervisor {
         struct work work;
         sd_event *event;
         struct folders folders;
+        struct parts *parts;     /* NULL with --once, and when we are one */
+        struct wire_hello hello; /* of a worker, once all are up */
         sd_event_source *post, *scan, *due, *drain, *reaper, *journal;
         struct report report;
-        bool ready, stopping, stopped_workers;
+        bool working, ready; /* workers are up; that was announced, and all folders are watched or paused */
+        bool stopping, stopped_workers;
         int exit_status;
 };
 
@@ -47,12 +49,54 @@ struct supervisor {
 
 static void end(struct supervisor *s, int status);
 
+/* No folder can be used, here or elsewhere.  A part waits for its share all the same. */
+static bool is_useless(const struct supervisor *s, const char **ret_why)
+{
+        struct status_view elsewhere = { 0 };
+
+        (void)folders_paused(&s->folders, ret_why);
+        if (s->parts)
+                parts_add_view(s->parts, &elsewhere);
+        if (elsewhere.paused_why)
+                *ret_why = elsewhere.paused_why;
+        return s->options->part_fd < 0 && folders_usable(&s->folders) == 0 &&
+               (!s->parts || (parts_known(s->parts) && parts_usable(s->parts) == 0));
+}
+
+static void say_useless(const char *why)
+{
+        log_event(EV_TROUBLE, NO_FIELDS, "No folder can be used, so there is nothing to do");
+        log_stderr("%s", why);
+}
+
+/* Go to work when the workers are up, and say that we are ready when the parts are, too. */
+static void look_ready(struct supervisor *s)
+{
+        const char *why = NULL;
+
+        if (s->ready || s->stopping || pool_ready(s->work.pool) < pool_size(s->work.pool))
+                return;
+        s->working = true;
+        if (s->parts && parts_failure(s->parts) > 0)
+                end(s, parts_failure(s->parts));
+        if (s->stopping || (s->parts && !parts_settled(s->parts)))
+                return;
+        if (is_useless(s, &why)) {
+                say_useless(why);
+                end(s, EX_CANTCREAT);
+                return;
+        }
+        s->ready = true;
+        report_begin(&s->report, s->event, &s->work, &s->folders, s->parts, s->options->part_fd >= 0);
+        report_ready(&s->report, s->hello.version > 0 ? &s->hello : NULL);
+}
+
 static void on_worker_ready(const struct wire_hello *hello, void *userdata)
 {
         const uint32_t all = SANDBOX_NO_NEW_PRIVS | SANDBOX_RLIMITS | SANDBOX_LANDLOCK | SANDBOX_SECCOMP;
         struct supervisor *s = (struct supervisor *)userdata;
 
-        if ((hello->sandbox & all) != all && !s->ready) {
+        if ((hello->sandbox & all) != all && !s->working) {
                 log_event(EV_TROUBLE, NO_FIELDS, "This kernel does not give workers the whole sandbox (missing:%s%s)%s",
                           hello->sandbox & SANDBOX_LANDLOCK ? "" : " landlock", hello->sandbox & SANDBOX_SECCOMP ? "" : " seccomp",
                           s->config->sandbox_required ? "; to serve all the same, set sandbox = \"available\""
@@ -60,11 +104,8 @@ static void on_worker_ready(const struct wire_hello *hello, void *userdata)
                 if (s->config->sandbox_required)
                         end(s, EX_CONFIG);
         }
-        if (s->ready || s->stopping || pool_ready(s->work.pool) < pool_size(s->work.pool))
-                return;
-        s->ready = true;
-        report_begin(&s->report, s->event, &s->work, &s->folders);
-        report_ready(&s->report, hello);
+        s->hello = *hello;
+        look_ready(s);
 }
 
 static void on_worker_reply(const struct wire_reply *reply, int slot, void *userdata)
@@ -77,26 +118,13 @@ static void on_worker_lost(uint64_t job, enum pool_loss loss, const char *how, v
         answer_lost(&((struct supervisor *)userdata)->work, job, loss, how);
 }
 
-/* Beside our own executable in a build tree, else where it is installed. */
-static char *worker_path(void)
-{
-        g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
-        g_autofree char *folder = self ? g_path_get_dirname(self) : NULL;
-        char *beside = folder ? g_build_filename(folder, "thumbnail-worker", NULL) : NULL;
-
-        if (beside && access(beside, X_OK) == 0)
-                return beside;
-        g_free(beside);
-        return g_strdup(WORKER_PATH);
-}
-
 static void on_workers_failing(const char *why, void *userdata)
 {
         struct supervisor *s = (struct supervisor *)userdata;
-        g_autofree char *path = worker_path();
+        g_autofree char *path = process_worker_path();
 
         log_event(EV_TROUBLE, NO_FIELDS, "No worker gets started: %s; look at what it logged, and at %s", why, path);
-        if (!s->ready)
+        if (!s->working)
                 end(s, EX_SOFTWARE);
 }
 
@@ -113,8 +141,11 @@ static const struct pool_hooks pool_hooks = { on_worker_ready, on_worker_reply, 
 static unsigned wanted_workers(const struct supervisor *s)
 {
         int64_t n = s->options->workers >= 0 ? s->options->workers : s->config->workers;
+        unsigned all = n > 0 ? (unsigned)n : cpus_usable();
 
-        return n > 0 ? (unsigned)n : cpus_usable();
+        if (s->options->part_fd >= 0)
+                return MAX(all / s->config->shares, 1U);
+        return s->parts && parts_folders(s->parts) == s->config->folders->len ? 0 : all;
 }
 
 /* ---- stopping */
@@ -125,6 +156,8 @@ static int on_drain_over(sd_event_source *source, uint64_t usec, void *userdata)
 
         log_event(EV_TROUBLE, NO_FIELDS, "What was being rendered took longer than stop_seconds; it is made at the next start");
         s->stopped_workers = true;
+        if (s->parts)
+                parts_kill(s->parts);
         pool_stop(s->work.pool);
         return 0;
 }
@@ -138,7 +171,11 @@ static void end(struct supervisor *s, int status)
         s->exit_status = status;
         s->work.draining = true;
         (void)sd_notify(0, "STOPPING=1");
-        log_event(EV_STOPPING, NO_FIELDS, "Stopping: %u files in work are finished first", pool_busy(s->work.pool) + s->work.storing);
+        if (s->parts)
+                parts_stop(s->parts);
+        if (s->options->part_fd < 0)
+                log_event(EV_STOPPING, NO_FIELDS, "Stopping: %u files in work are finished first",
+                          pool_busy(s->work.pool) + s->work.storing);
         (void)sd_event_add_time_relative(s->event, &s->drain, CLOCK_MONOTONIC, (uint64_t)s->config->stop_seconds * 1000000, 0,
                                          on_drain_over, s);
 }
@@ -162,7 +199,11 @@ static void apply(struct supervisor *s, struct config *config)
 
         s->config = config;
         s->work.config = config;
+        if (s->parts)
+                (void)parts_plan(s->parts, config);
         folders_apply(&s->folders, config, 0);
+        if (s->parts)
+                parts_apply(s->parts, config, true);
         work_retry_all(&s->work);
         pool_prepare(s->work.pool, config_formats(config));
         pool_resize(s->work.pool, wanted_workers(s));
@@ -184,12 +225,13 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *si,
                 return 0;
         (void)clock_gettime(CLOCK_MONOTONIC, &now);
         (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
-        config = config_load(s->config->path, errors);
-        if (config && roots_check(config, errors) == 0) {
+        config = load_config(s->options, errors);
+        if (config) {
                 apply(s, config);
                 config = NULL;
-                log_event(EV_RELOADED, FIELDS(F_STR(CONFIG, s->config->path)),
-                          "The configuration %s is in force, everything is looked at again", s->config->path);
+                if (s->options->part_fd < 0)
+                        log_event(EV_RELOADED, FIELDS(F_STR(CONFIG, s->config->path)),
+                                  "The configuration %s is in force, everything is looked at again", s->config->path);
         } else {
                 g_strchomp(errors->str);
                 log_event(EV_RELOAD_REFUSED, FIELDS(F_STR(CONFIG, s->config->path), F_STR(DETAIL, errors->str)),
@@ -198,6 +240,30 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *si,
         (void)sd_notify(0, "READY=1");
         return 0;
 }
+
+/* ---- folders that are served elsewhere */
+
+static void on_parts_changed(void *userdata)
+{
+        look_ready((struct supervisor *)userdata);
+}
+
+/* Mounts have changed, or a part has ended: which folders are ours? */
+static void on_parts_moved(void *userdata)
+{
+        struct supervisor *s = (struct supervisor *)userdata;
+        bool changed;
+
+        if (!s->parts || s->stopping)
+                return;
+        changed = parts_plan(s->parts, s->config);
+        if (changed)
+                folders_apply(&s->folders, s->config, 0);
+        parts_apply(s->parts, s->config, changed);
+        pool_resize(s->work.pool, wanted_workers(s));
+}
+
+static const struct parts_hooks parts_hooks = { on_parts_changed, on_parts_moved };
 
 /* ---- what follows from it all */
 
@@ -262,16 +328,16 @@ static int on_post(sd_event_source *source, void *userdata)
         (void)sd_event_source_set_enabled(s->journal, log_pending() ? SD_EVENT_ON : SD_EVENT_OFF);
         if (s->stopped_workers)
                 return 0;
-        if (s->ready)
+        if (s->working)
                 work_schedule(&s->work);
         arm_due(s);
-        scan = !s->stopping && s->ready && folders_can_step(&s->folders);
-        go_on = s->ready && work_can_go_on(&s->work) && queue_can_give(s->work.queue, pool_busy(s->work.pool));
+        scan = !s->stopping && s->working && folders_can_step(&s->folders);
+        go_on = s->working && work_can_go_on(&s->work) && queue_can_give(s->work.queue, pool_busy(s->work.pool));
         (void)sd_event_source_set_enabled(s->scan, scan || go_on ? SD_EVENT_ON : SD_EVENT_OFF);
         report_look(&s->report);
         if (s->options->once && s->ready && !s->stopping && nothing_left(s))
                 end(s, s->work.status.failed > 0 ? 1 : 0);
-        if (s->stopping && work_is_quiet(&s->work)) {
+        if (s->stopping && work_is_quiet(&s->work) && (!s->parts || parts_over(s->parts))) {
                 report_end(&s->report);
                 s->stopped_workers = true;
                 pool_stop(s->work.pool);
@@ -301,7 +367,7 @@ static int on_child(sd_event_source *source, const struct signalfd_siginfo *si, 
         siginfo_t child = { 0 };
 
         while (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0 && child.si_pid > 0 &&
-               !pool_owns(s->work.pool, child.si_pid)) {
+               !pool_owns(s->work.pool, child.si_pid) && !(s->parts && parts_own(s->parts, child.si_pid))) {
                 (void)waitid(P_PID, (id_t)child.si_pid, &child, WEXITED | WNOHANG);
                 child.si_pid = 0;
         }
@@ -341,32 +407,16 @@ static int add_sources(struct supervisor *s)
         return r < 0 ? r : 0;
 }
 
-/* What a supervisor needs of the process: signals for the loop alone, and descriptors for a group of jobs that is made durable. */
-static void prepare_process(void)
-{
-        struct rlimit files;
-        sigset_t set;
-
-        (void)signal(SIGPIPE, SIG_IGN);
-        (void)signal(SIGIO, SIG_IGN); /* a broken lease: its default action would end us */
-        (void)sigemptyset(&set);
-        (void)sigaddset(&set, SIGTERM);
-        (void)sigaddset(&set, SIGINT);
-        (void)sigaddset(&set, SIGHUP);
-        (void)sigaddset(&set, SIGCHLD);
-        (void)sigprocmask(SIG_BLOCK, &set, NULL);
-        if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-                files.rlim_cur = MIN(files.rlim_max, 16384);
-                (void)setrlimit(RLIMIT_NOFILE, &files);
-        }
-}
-
 static int start(struct supervisor *s)
 {
         const char *why = NULL;
-        g_autofree char *path = worker_path();
+        g_autofree char *path = process_worker_path();
         int r = sd_event_new(&s->event);
 
+        if (r >= 0 && !s->options->once && s->options->part_fd < 0)
+                s->parts = parts_new(s->event, s->options, &parts_hooks, s);
+        if (r >= 0 && s->parts)
+                (void)parts_plan(s->parts, s->config);
         if (r >= 0)
                 r = work_init(&s->work, s->event, s->config, s->options->once);
         if (r >= 0)
@@ -378,11 +428,13 @@ static int start(struct supervisor *s)
                 return EX_OSERR;
         }
         folders_init(&s->folders, s->event, &s->work);
+        s->folders.mounts_changed = on_parts_moved;
+        s->folders.userdata = s;
+        if (s->parts) /* first, since what follows may wait for a lock */
+                parts_apply(s->parts, s->config, false);
         folders_apply(&s->folders, s->config, LOCK_WAIT_USEC);
-        if (folders_usable(&s->folders) == 0) {
-                (void)folders_paused(&s->folders, &why);
-                log_event(EV_TROUBLE, NO_FIELDS, "No folder can be used, so there is nothing to do");
-                log_stderr("%s", why);
+        if ((!s->parts || parts_count(s->parts) == 0) && is_useless(s, &why)) {
+                say_useless(why);
                 return EX_CANTCREAT;
         }
         if (s->options->once && folders_paused(&s->folders, &why) > 0) {
@@ -396,11 +448,17 @@ static void stop(struct supervisor *s)
 {
         log_settle();
         if (s->work.queue) {
-                log_event(EV_STOPPED, FIELDS(F_NUM(MADE, s->work.status.made), F_NUM(FAILED, s->work.status.failed)),
-                          "Stopped: %" PRIu64 " made, %" PRIu64 " failed, %" PRIu64 " skipped", s->work.status.made,
-                          s->work.status.failed, s->work.status.skipped);
+                struct status total = s->work.status;
+
+                if (s->parts)
+                        parts_add_status(s->parts, &total);
+                if (s->options->part_fd < 0)
+                        log_event(EV_STOPPED, FIELDS(F_NUM(MADE, total.made), F_NUM(FAILED, total.failed)),
+                                  "Stopped: %" PRIu64 " made, %" PRIu64 " failed, %" PRIu64 " skipped", total.made, total.failed,
+                                  total.skipped);
                 work_done(&s->work);
         }
+        parts_free(s->parts);
         folders_done(&s->folders);
         (void)sd_event_source_disable_unref(s->post);
         (void)sd_event_source_disable_unref(s->scan);
@@ -417,10 +475,11 @@ int supervisor_run(const struct options *options, struct config *config)
         struct supervisor s = { .options = options, .config = config };
         int status;
 
-        prepare_process();
+        process_prepare(options->part_fd);
         report_init(&s.report, options->once && isatty(STDERR_FILENO) == 1);
-        log_event(EV_STARTED, FIELDS(F_STR(VERSION, PACKAGE_VERSION)), "thumbnaild " PACKAGE_VERSION " started, %s",
-                  config->path ? config->path : "by command line");
+        if (options->part_fd < 0)
+                log_event(EV_STARTED, FIELDS(F_STR(VERSION, PACKAGE_VERSION)), "thumbnaild " PACKAGE_VERSION " started, %s",
+                          config->path ? config->path : "by command line");
         status = start(&s);
         if (status == 0) {
                 if (options->once)

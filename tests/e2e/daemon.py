@@ -124,6 +124,8 @@ class Daemon:
             if record.pid in pids:
                 if record.event == "worker-started":
                     pids.add(record.number("WORKER_PID"))
+                if record.event == "isolated":
+                    pids.add(record.number("PROCESS"))
                 if record.matches(event, file, **fields):
                     found.append(record)
         return found

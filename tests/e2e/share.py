@@ -18,6 +18,7 @@ class Share:
         self.behind = behind
         self.at = at
         behind.mkdir(exist_ok=True)
+        at.mkdir(exist_ok=True)
         self.mount()
 
     def mount(self):
@@ -34,6 +35,11 @@ class Share:
     def is_mounted(self):
         lines = Path("/proc/self/mountinfo").read_text().splitlines()
         return any(line.split()[4] == os.fspath(self.at) and " - fuse " in line for line in lines)
+
+    def move(self, at):
+        """Show it at another place; that works while it hangs."""
+        subprocess.run(["mount", "--move", self.at, at], check=True)
+        self.at = at
 
     def hang(self):
         """From here on nobody gets an answer; nor an error."""

@@ -26,12 +26,12 @@ def share(folders):
     share.close()
 
 
-def watches(daemon):
+def watches(pid):
     """How many inotify watches it holds."""
     found = 0
-    for fd, what in open_files(daemon.pid).items():
+    for fd, what in open_files(pid).items():
         if what == "anon_inode:inotify":
-            found += Path(f"/proc/{daemon.pid}/fdinfo/{fd}").read_text().count("inotify wd:")
+            found += Path(f"/proc/{pid}/fdinfo/{fd}").read_text().count("inotify wd:")
     return found
 
 
@@ -46,7 +46,7 @@ def test_a_polled_folder_needs_no_events(folders):
     said = daemon.wait_event("polling")
     assert said.text("INBOX") == str(folders.inbox) and "every 1 s" in said.message and "'watch'" in said.message
     daemon.wait_made("before.jpg")
-    assert watches(daemon) == 1, "of the folder of reasons, in the outbox"
+    assert watches(daemon.pid) == 1, "of the folder of reasons, in the outbox"
     folders.drop("a.jpg", pictures.encoded(**SMALL))
     daemon.wait_made("a.jpg")
     (folders.inbox / "deep/er").mkdir(parents=True)
@@ -108,12 +108,12 @@ def test_watching_instead_of_polling_by_a_reload(folders):
     daemon = folders.start("-c", config)
     folders.config("workers = 1;", folder='watch = "inotify";')
     daemon.reload()
-    daemon.wait(lambda: watches(daemon) >= 3, "watches on the inbox and on its folder")
+    daemon.wait(lambda: watches(daemon.pid) >= 3, "watches on the inbox and on its folder")
     folders.drop("sub/a.jpg", pictures.encoded(**SMALL))
     daemon.wait_made("sub/a.jpg")
     folders.config("workers = 1;", folder=POLLED)
     daemon.reload()
-    daemon.wait(lambda: watches(daemon) <= 2, "the end of those watches")
+    daemon.wait(lambda: watches(daemon.pid) <= 2, "the end of those watches")
     folders.drop("sub/b.jpg", pictures.encoded(**SMALL))
     daemon.wait_made("sub/b.jpg")
 
@@ -145,7 +145,7 @@ def test_more_folders_than_watches(folders):
         daemon = folders.start("-c", config, uid=uid, program=folders.program_for_everybody)
         told = daemon.wait_event("trouble")
         assert "max_user_watches, now 20," in told.message and "'sysctl fs.inotify.max_user_watches=40'" in told.message
-        daemon.wait(lambda: watches(daemon) == 20, "all watches in use")
+        daemon.wait(lambda: watches(daemon.pid) == 20, "all watches in use")
         for i in range(40):
             folders.drop(f"{i:02}/a.jpg", pictures.encoded(**SMALL))
         daemon.wait_made(*(f"{i:02}/a.jpg" for i in range(40)))
@@ -153,7 +153,7 @@ def test_more_folders_than_watches(folders):
         subprocess.run(["sh", "-c", told.text("REMEDY")], check=True, stdout=subprocess.DEVNULL)
         assert MAX_WATCHES.read_text() == "40\n"
     daemon.wait_event("resumed")
-    daemon.wait(lambda: watches(daemon) >= 42, "a watch on every folder")
+    daemon.wait(lambda: watches(daemon.pid) >= 42, "a watch on every folder")
     for i in range(40):
         folders.drop(f"{i:02}/b.jpg", pictures.encoded(**SMALL))
     daemon.wait_made(*(f"{i:02}/b.jpg" for i in range(40)))
@@ -220,7 +220,8 @@ def test_a_share_below_the_inbox(folders):
         daemon.wait_made("remote/deep/b.jpg")
         folders.drop("local/c.jpg", pictures.encoded(**SMALL))
         daemon.wait_made("local/c.jpg")
-        assert watches(daemon) >= 3, "of the inbox, of local/, and of what is above"
+        serving = daemon.wait_event("isolated").number("PROCESS")
+        assert watches(serving) >= 3, "of the inbox, of local/, and of what is above"
         share.unmount()
         folders.drop("remote/d.jpg", pictures.encoded(**SMALL))
         daemon.wait_made("remote/d.jpg")

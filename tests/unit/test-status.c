@@ -131,11 +131,43 @@ static void test_progress(void)
         g_assert_cmpuint(reports(&p, &one, 60, &now), ==, 3); /* the rest of a backlog counts: 20, 40, and the end */
 }
 
+/* Two processes, one clock: their sum is what one would have counted. */
+static void test_add(void)
+{
+        struct status one = { 0 }, other = { 0 }, both = { 0 }, sum;
+        uint64_t now = 7000 * SECOND;
+
+        for (unsigned i = 0; i < 400; i++, now += SECOND / 10) {
+                status_made(i % 3 ? &one : &other, 2, i, i, i, now);
+                status_made(&both, 2, i, i, i, now);
+        }
+        status_failed(&other, REASON_CORRUPT, now);
+        status_failed(&both, REASON_CORRUPT, now);
+        status_skipped(&one, REASON_UNSUPPORTED);
+        status_skipped(&both, REASON_UNSUPPORTED);
+        for (unsigned order = 0; order < 2; order++) {
+                sum = order ? other : one;
+                status_add(&sum, order ? &one : &other);
+                g_assert_cmpuint(sum.made, ==, 400);
+                g_assert_cmpmem(&sum.latency, sizeof sum.latency, &both.latency, sizeof both.latency);
+                g_assert_cmpmem(sum.failed_by, sizeof sum.failed_by, both.failed_by, sizeof both.failed_by);
+                g_assert_cmpfloat_with_epsilon(status_rate(&sum, now), status_rate(&both, now), 0.2);
+        }
+        status_made(&one, 1, 0, 0, 0, now + 100 * SECOND); /* what the other did is too long ago to count for the rate */
+        sum = other;
+        status_add(&sum, &one);
+        g_assert_cmpfloat(status_rate(&sum, now + 100 * SECOND), ==, status_rate(&one, now + 100 * SECOND));
+        sum = (struct status){ 0 };
+        status_add(&sum, &other);
+        g_assert_cmpfloat(status_rate(&sum, now), ==, status_rate(&other, now));
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/status/line", test_line);
         g_test_add_func("/status/rate", test_rate);
+        g_test_add_func("/status/add", test_add);
         g_test_add_func("/status/bar", test_bar);
         g_test_add_func("/status/summary", test_summary);
         g_test_add_func("/status/histogram", test_histogram);
