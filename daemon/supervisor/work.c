@@ -246,6 +246,7 @@ static void advance(struct work *w, struct job *job)
                 queue_wait(w->queue, job, stalled_until_usec);
                 return;
         }
+        job->rewritten = MAX(job->rewritten, job->touched_rewritten); /* while it was in work the last time */
         if (!examine(w, job) || !plan_job(w, job) || !create_outputs(w, job))
                 return;
         job->touched = false;

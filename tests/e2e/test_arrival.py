@@ -3,6 +3,7 @@
 which whole files arrive are in test_delivery.py."""
 
 import os
+import signal
 
 import pictures
 import pytest
@@ -210,3 +211,24 @@ def test_a_change_of_its_time_while_nobody_listened_costs_one_redo_at_most(folde
         counts.append(sum(record.event == "made" for record in records))
     assert counts in ([0, 0], [1, 0])
     assert os.stat(folders.thumbnail("a.jpg")).st_mtime_ns == 1_600_000_000_000_000_000
+
+
+def test_a_version_of_the_same_size_and_time_behind_a_lost_worker(folders):
+    """One thumbnail is up to date and the other in work when it is rewritten: both are made of what it is in the end."""
+    presets = ['name = "a"; width = 200; height = 200;', 'name = "b"; width = 100; height = 100;']
+    daemon = folders.start("-c", folders.config("workers = 1;", presets=presets[:1]))
+    folders.drop("x.tif", pictures.encode(pictures.corners().rotate(180), "TIFF"))
+    daemon.wait_made("x.tif")
+    (worker,) = daemon.workers()
+    daemon.pause(worker)
+    folders.config("workers = 1;", presets=presets)
+    assert daemon.reload().event == "reloaded"
+    daemon.wait_busy()
+    rewrite(folders.path("x.tif"), pictures.encode(pictures.corners(), "TIFF"))
+    folders.drop("behind.jpg", pictures.encoded(**SMALL))
+    daemon.wait_status("1 waiting")
+    daemon.signal_worker(worker, signal.SIGKILL)
+    daemon.wait_event("made", "x.tif", count=2)
+    daemon.wait_made("behind.jpg")
+    for preset in "ab":
+        pictures.assert_corners(pictures.open_checked(folders.thumbnail("x.tif", preset), "JPEG"))
