@@ -392,6 +392,11 @@ void failures_free(struct failures *f)
         g_free(f);
 }
 
+unsigned failures_watches(const struct failures *f)
+{
+        return intake_watches(f->intake);
+}
+
 int failures_apart_fd(const struct failures *f)
 {
         return f->apart ? f->root_fd : -1;

@@ -38,6 +38,9 @@ void failures_start(struct failures *failures);
 /* The root of the store, borrowed, when originals go there; else -1. */
 int failures_apart_fd(const struct failures *failures);
 
+/* How many folders of the store are watched. */
+unsigned failures_watches(const struct failures *failures);
+
 /* After a reload. */
 void failures_set_basis(struct failures *failures, const char *basis);
 

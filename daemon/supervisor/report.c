@@ -180,7 +180,7 @@ static void write_metrics(struct report *r, const struct status_view *view, cons
                 const struct folder *f = (const struct folder *)folders->pdata[i];
 
                 add_folder(f->config->inbox, !f->usable || f->stalled, each);
-                m.watches += f->usable ? (int)intake_watches(f->intake) : 0;
+                m.watches += f->usable ? (int)(intake_watches(f->intake) + failures_watches(f->failures)) : 0;
         }
         if (r->parts)
                 parts_foreach(r->parts, add_folder, each);

@@ -74,7 +74,7 @@ def test_the_numbers_are_true_and_well_formed(folders, metrics):
         ("workers_busy", 0, None),
         ("queue_files", 0, "queued"),
         ("queue_files", 0, "rendering"),
-        ("inotify_watches", 2, None),
+        ("inotify_watches", 3, None),  # the inbox, its folder, and that of reasons
         ("folder_paused", 0, str(folders.inbox)),
         ("events_total", 2, "failed"),
         ("scanning", 0, None),
