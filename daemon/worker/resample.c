@@ -210,24 +210,31 @@ void resampler_free(struct resampler *r)
         g_free(r);
 }
 
+static inline __attribute__((always_inline)) void sum_weighted(const uint8_t *restrict row, size_t n, unsigned bands,
+                                                               uint32_t *restrict sums)
+{
+        for (size_t i = 0; i < n; i += bands) {
+                uint32_t alpha = row[i + bands - 1];
+
+                for (unsigned b = 0; b + 1 < bands; b++)
+                        sums[i + b] += row[i + b] * alpha;
+                sums[i + bands - 1] += alpha * 255; /* the same scale as what it weighs */
+        }
+}
+
 /* Add one row to the sums of its block. */
-static void sum_row(const struct resampler *r, const uint8_t *row)
+static void sum_row(const struct resampler *r, const uint8_t *restrict row)
 {
         size_t n = (size_t)r->in_w * r->bands;
-        uint32_t *sums = r->sums;
+        uint32_t *restrict sums = r->sums;
 
-        if (!r->alpha) {
+        if (!r->alpha)
                 for (size_t i = 0; i < n; i++)
                         sums[i] += row[i];
-                return;
-        }
-        for (size_t i = 0; i < n; i += r->bands) {
-                uint32_t alpha = row[i + r->bands - 1];
-
-                for (unsigned b = 0; b + 1 < r->bands; b++)
-                        sums[i + b] += row[i + b] * alpha;
-                sums[i + r->bands - 1] += alpha * 255; /* the same scale as what it weighs */
-        }
+        else if (r->bands == 4)
+                sum_weighted(row, n, 4, sums);
+        else
+                sum_weighted(row, n, r->bands, sums);
 }
 
 /* Average the @rows rows of sums along the row too, into @line. */
@@ -257,6 +264,8 @@ static void average(const struct resampler *r, unsigned rows, int16_t *line)
                 average_bands(r, 1, rows, line);
         else if (r->bands == 3)
                 average_bands(r, 3, rows, line);
+        else if (r->bands == 4)
+                average_bands(r, 4, rows, line);
         else
                 average_bands(r, r->bands, rows, line);
         memset(r->sums, 0, (size_t)r->in_w * r->bands * sizeof *r->sums);

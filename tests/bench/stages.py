@@ -15,11 +15,9 @@ from workloads import originals
 HERTZ = 1999
 WORKER = BUILD / "thumbnail-worker"
 FRAME = re.compile(r"\s*[0-9a-f]+ (\S+).* \((\S+)\)$")
-# Where one file does two things, by the function.
-FUNCTIONS = re.compile(r"(?P<encode>write_rows|writer_.*|jpeg_encode|configure|write_extras)$")
 STAGES = {
-    "jpeg": "decode", "picture": "decode", "input": "read", "resample": "resize", "profile": "colour", "pixels": "colour",
-    "save": "encode", "log": "log", "wire": "talk", "main": "talk", "render": "plan", "geometry": "plan",
+    "jpeg": "decode", "jpeg-save": "encode", "picture": "decode", "input": "read", "resample": "resize", "profile": "colour", "pixels": "colour",
+    "save": "encode", "log": "log", "wire": "talk", "main": "talk", "render": "plan", "targets": "plan", "geometry": "plan",
 }  # fmt: skip
 FEW = 0.01  # of all samples: what has less goes to "other"
 
@@ -77,8 +75,6 @@ def stage(frames, program, files):
     """Of one sample."""
     own = [function.partition(".")[0] for function, path in frames if path.endswith("/" + program.name)]
     for function in own:
-        if FUNCTIONS.match(function):
-            return FUNCTIONS.match(function).lastgroup
         if function in files:
             return STAGES.get(files[function], files[function]) if program == WORKER else files[function]
     # The assembly in libjpeg-turbo has no way back to its caller that perf could find.
