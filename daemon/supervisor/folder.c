@@ -169,6 +169,16 @@ static char *explain_no_instance(const char *inbox)
                 instances, instances > 0 ? instances * 2 : 1024);
 }
 
+/* Without it, one that is removed is noticed by its poll, or by reload and restart only. */
+static void watch_roots(struct folder *f)
+{
+        const char *const roots[] = { f->config->inbox, f->config->outbox, f->config->processed, f->config->failed };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(roots) && !polling_why(f->polling); i++)
+                if (roots[i])
+                        (void)intake_watch_root(f->intake, roots[i]);
+}
+
 int folder_open(struct folder *f, struct folder *sharing, uint64_t lock_wait_usec, char **ret_why, enum reason *ret_reason)
 {
         int r = open_inbox(f, ret_why);
@@ -191,8 +201,7 @@ int folder_open(struct folder *f, struct folder *sharing, uint64_t lock_wait_use
         f->suspects = suspects_open(f->outbox, f->config->inbox);
         f->orphans = orphans_new(f);
         reading_open(f);
-        if (!polling_why(f->polling)) /* without it, a removed inbox is noticed by reload and restart only */
-                (void)intake_watch_root(f->intake, f->config->inbox);
+        watch_roots(f);
         f->usable = true;
         failures_start(f->failures);
         f->stalls = 0;
@@ -216,12 +225,25 @@ void folder_set_config(struct folder *f, const struct folder_config *config, con
                 reading_tell_polling(f, "", polling_why(f->polling));
 }
 
-bool folder_is_there(const struct folder *f)
+static bool leads_to(const char *path, int fd)
 {
         struct stat there, open_one;
 
-        return stat(f->config->inbox, &there) == 0 && fstat(f->inbox_fd, &open_one) == 0 && there.st_dev == open_one.st_dev &&
-               there.st_ino == open_one.st_ino;
+        return fd < 0 || (stat(path, &there) == 0 && fstat(fd, &open_one) == 0 && there.st_dev == open_one.st_dev &&
+                          there.st_ino == open_one.st_ino);
+}
+
+const char *folder_missing(const struct folder *f)
+{
+        const struct folder_config *c = f->config;
+
+        if (!leads_to(c->inbox, f->inbox_fd))
+                return c->inbox;
+        if (!leads_to(c->outbox, outbox_root_fd(f->outbox)))
+                return c->outbox;
+        if (c->processed && !leads_to(c->processed, f->processed_fd))
+                return c->processed;
+        return c->failed && !leads_to(c->failed, failures_apart_fd(f->failures)) ? c->failed : NULL;
 }
 
 void folder_rescan(struct folder *f)
@@ -321,7 +343,7 @@ void folder_poll(struct folder *f, uint64_t now_usec)
 
         if (due == 0 || due > now_usec)
                 return;
-        if (folder_is_there(f))
+        if (!folder_missing(f))
                 polling_begin(f->polling, push_polled, f);
         else
                 f->hooks->lost(f, "removed or replaced", f->userdata);

@@ -28,7 +28,7 @@ struct folder_hooks {
         void (*barred)(struct folder *folder, const char *directory, int error, void *userdata);
         /* An operator asks for another try of @file, which lies in the inbox, or (@source is not NULL) among the failures. */
         void (*retry)(struct folder *folder, const char *file, const struct source *source, void *userdata);
-        /* The inbox is gone: close the folder, try later.  @folder is still whole. */
+        /* The inbox, or another of its roots, is gone: close the folder, try later.  @folder is still whole. */
         void (*lost)(struct folder *folder, const char *why, void *userdata);
 };
 
@@ -62,6 +62,7 @@ struct folder {
         enum reason stalled_reason;
         uint64_t stalled_until_usec; /* when to try again */
         unsigned stalls;             /* in a row */
+        bool stall_is_seen;          /* a file of our own cannot be written either, so that its end is noticed */
         char *paused;                /* why it is not usable, or NULL */
         uint64_t found;              /* files that the present scan has met, without ignored ones */
 };
@@ -82,8 +83,9 @@ int folder_open(struct folder *folder, struct folder *sharing, uint64_t lock_wai
 /* Close everything; the object stays and can be opened again. */
 void folder_close(struct folder *folder);
 
-/* Whether the inbox's path still leads to the directory that is watched: it may have been removed, replaced, or mounted over. */
-bool folder_is_there(const struct folder *folder);
+/* The path of the inbox, outbox, processed or failed folder that does not lead any more to the directory that is served: it may have been
+ * removed, replaced, or mounted over.  Borrowed; NULL if all are there. */
+const char *folder_missing(const struct folder *folder);
 
 /* Look at everything in it again, from the beginning. */
 void folder_rescan(struct folder *folder);

@@ -12,7 +12,8 @@
 #include <string.h>
 #include <time.h>
 
-#define PAUSED_RETRY_USEC UINT64_C(5000000)
+#define PAUSED_RETRY_USEC   UINT64_C(5000000)
+#define REPLACED_RETRY_USEC UINT64_C(100000)
 
 static struct folder *nth(const GPtrArray *array, guint i)
 {
@@ -68,12 +69,15 @@ static void pause_folder(struct folders *s, struct folder *f, char *why, enum re
 static void on_lost(struct folder *folder, const char *why, void *userdata)
 {
         struct folders *s = (struct folders *)userdata;
+        const char *missing = folder_missing(folder), *root = missing ? missing : folder->config->inbox;
 
         work_forget(s->work, folder);
         folder_close(folder);
         pause_folder(s, folder,
-                     g_strdup_printf("The inbox %s went away (%s); it is taken up again when it is back", folder->config->inbox, why),
+                     g_strdup_printf("%s %s went away (%s); it is taken up again when it is back",
+                                     root == folder->config->inbox ? "The inbox" : "The folder", root, why),
                      REASON_VANISHED);
+        (void)sd_event_source_set_time_relative(s->retry, REPLACED_RETRY_USEC); /* another one may be there already */
 }
 
 static void on_retry_wanted(struct folder *folder, const char *file, const struct source *source, void *userdata)
@@ -91,7 +95,7 @@ static struct folder *find_sharing(const struct folders *s, const struct folder 
         for (guint i = 0; i < s->all->len; i++) {
                 struct folder *f = nth(s->all, i);
 
-                if (f != folder && f->usable && strcmp(f->config->outbox, folder->config->outbox) == 0)
+                if (f != folder && f->usable && strcmp(f->config->outbox, folder->config->outbox) == 0 && !folder_missing(f))
                         return f;
         }
         return NULL;
@@ -136,7 +140,7 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-/* A file system that is mounted over an inbox, or unmounted from it, tells no watch. */
+/* A file system that is mounted over an inbox, unmounted from it, or mounted writable again, tells no watch. */
 static int on_mounts(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
         struct folders *s = (struct folders *)userdata;
@@ -146,12 +150,13 @@ static int on_mounts(sd_event_source *source, int fd, uint32_t revents, void *us
         for (guint i = 0; i < s->all->len; i++) {
                 struct folder *f = nth(s->all, i);
 
-                if (f->usable && !folder_is_there(f))
+                if (f->usable && folder_missing(f))
                         on_lost(f, "another file system is there now", s);
                 else
                         folder_mounts_changed(f);
         }
-        return 0;
+        folders_probe(s);
+        return on_retry(NULL, 0, s);
 }
 
 /* ---- the set */

@@ -18,11 +18,16 @@
 #define EVENTS       "CLOSE_WRITE,MOVED_TO,CREATE,ATTRIB,DELETE,MOVED_FROM,DELETE_SELF,MOVE_SELF"
 #define BUFFER_BYTES 65536
 
+/* By an event of the folder above it, a root is known to have gone. */
+struct root {
+        int above_wd;
+        char *base; /* its name there */
+};
+
 struct intake {
         int fd;
         int mask;
-        int above_wd; /* of the folder above the inbox, or -1 */
-        char *base;   /* the name that the inbox has there */
+        GArray *roots; /* of struct root */
         sd_event_source *source;
         GHashTable *directories; /* watch descriptor → char *path */
         GTree *watches;          /* char *path (owned by the other) → watch descriptor, in order: what is below one is together */
@@ -89,15 +94,16 @@ bool intake_watches_directory(const struct intake *in, const char *directory)
 int intake_watch_root(struct intake *in, const char *path)
 {
         g_autofree char *real = realpath(path, NULL), *above = real ? g_path_get_dirname(real) : NULL;
+        struct root root;
+        int wd;
 
         if (!real)
                 return neg_errno();
-        in->above_wd =
-                inotify_add_watch(in->fd, above, IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_ONLYDIR | IN_MASK_CREATE);
-        if (in->above_wd < 0)
+        wd = inotify_add_watch(in->fd, above, IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_ONLYDIR | IN_MASK_ADD);
+        if (wd < 0)
                 return neg_errno();
-        g_free(in->base);
-        in->base = g_path_get_basename(real);
+        root = (struct root){ wd, g_path_get_basename(real) };
+        g_array_append_val(in->roots, root);
         return 0;
 }
 
@@ -117,7 +123,18 @@ static void directory_event(struct intake *in, const char *path, uint32_t mask)
                 in->hooks->directory(path, in->userdata);
 }
 
-/* Returns false when the inbox is lost and @in must not be touched any more. */
+static bool is_of_root(const struct intake *in, const struct inotify_event *e)
+{
+        for (guint i = 0; e->len > 0 && i < in->roots->len; i++) {
+                const struct root *root = &g_array_index(in->roots, struct root, i);
+
+                if (root->above_wd == e->wd && strcmp(root->base, e->name) == 0)
+                        return true;
+        }
+        return false;
+}
+
+/* Returns false when a root is lost and @in must not be touched any more. */
 static bool handle(struct intake *in, const struct inotify_event *e)
 {
         const char *directory = (const char *)g_hash_table_lookup(in->directories, GINT_TO_POINTER(e->wd));
@@ -127,7 +144,7 @@ static bool handle(struct intake *in, const struct inotify_event *e)
                 in->hooks->overflow(in->userdata);
                 return true;
         }
-        if (e->wd == in->above_wd && e->len > 0 && strcmp(e->name, in->base) == 0 && !in->hooks->changed(in->userdata)) {
+        if (is_of_root(in, e) && !in->hooks->changed(in->userdata)) {
                 in->hooks->lost("removed or replaced", in->userdata);
                 return false;
         }
@@ -187,6 +204,11 @@ static int on_inotify(sd_event_source *source, int fd, uint32_t revents, void *u
         return 0;
 }
 
+static void clear_root(void *data)
+{
+        g_free(((struct root *)data)->base);
+}
+
 int intake_new(sd_event *event, const struct intake_hooks *hooks, void *userdata, struct intake **ret)
 {
         _cleanup_(fd_closep) int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -209,7 +231,8 @@ int intake_new(sd_event *event, const struct intake_hooks *hooks, void *userdata
                 return r;
         }
         in->fd = fd_steal(&fd);
-        in->above_wd = -1;
+        in->roots = g_array_new(false, false, sizeof(struct root));
+        g_array_set_clear_func(in->roots, clear_root);
         in->hooks = hooks;
         in->userdata = userdata;
         in->directories = g_hash_table_new_full(NULL, NULL, NULL, g_free);
@@ -225,7 +248,7 @@ void intake_free(struct intake *in)
         (void)sd_event_source_disable_unref(in->source);
         g_tree_unref(in->watches);
         g_hash_table_unref(in->directories);
-        g_free(in->base);
+        g_array_unref(in->roots);
         (void)fd_close(in->fd);
         g_free(in);
 }

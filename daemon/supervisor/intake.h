@@ -26,9 +26,9 @@ struct intake_hooks {
         void (*directory_gone)(const char *directory, void *userdata);
         /* The queue ran over: anything may have happened. */
         void (*overflow)(void *userdata);
-        /* Something happened to the inbox itself.  Returns whether it is still there. */
+        /* Something happened to a root itself.  Returns whether all are still there. */
         bool (*changed)(void *userdata);
-        /* The inbox itself was removed, moved away or unmounted; @why names the event. */
+        /* A root was removed, moved away or unmounted; @why names the event. */
         void (*lost)(const char *why, void *userdata);
 };
 
@@ -41,7 +41,8 @@ void intake_free(struct intake *intake);
  * watch left, or another -errno. */
 int intake_watch(struct intake *intake, const char *directory, int fd);
 
-/* Notice when the inbox's own @path goes or is replaced: that is an event of the folder above it.  Returns 0 or a negative errno. */
+/* Notice when a root, the inbox's own @path or another, goes or is replaced: that is an event of the folder above it.  Returns 0 or a
+ * negative errno. */
 int intake_watch_root(struct intake *intake, const char *path);
 
 /* Forget @directory and all below it. */

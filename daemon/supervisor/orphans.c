@@ -203,7 +203,7 @@ bool orphans_step(struct orphans *o, unsigned entries)
 {
         if (!scan_busy(o->walk))
                 return false;
-        if (!o->folder->config->delete_orphans || !folder_is_there(o->folder)) {
+        if (!o->folder->config->delete_orphans || folder_missing(o->folder)) {
                 scan_clear(o->walk);
                 return false;
         }
@@ -405,7 +405,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
         const uint64_t now = now_usec();
         const unsigned walked = o->removed;
 
-        if (!folder_is_there(o->folder)) /* that is heard of at once: what went, went with it */
+        if (folder_missing(o->folder)) /* that is heard of at once: what went, went with it */
                 return 0;
         for (unsigned i = 0; i < TURN; i++) {
                 const struct gone *first = (const struct gone *)g_queue_peek_head(&o->gone);

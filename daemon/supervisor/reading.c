@@ -160,7 +160,7 @@ static void on_scan_trouble(const char *directory, int error, void *userdata)
         struct folder *f = (struct folder *)userdata;
         bool polled = polling_has(f->polling, directory);
 
-        if (polled && !f->gone && ((!*directory && error != -EACCES) || !folder_is_there(f)))
+        if (polled && !f->gone && ((!*directory && error != -EACCES) || folder_missing(f)))
                 f->gone = g_strdup(g_strerror(-error));
         if (f->gone)
                 return;
@@ -225,7 +225,7 @@ static void on_overflow(void *userdata)
 
 static bool on_changed(void *userdata)
 {
-        return folder_is_there((const struct folder *)userdata);
+        return !folder_missing((const struct folder *)userdata);
 }
 
 static void on_lost(const char *why, void *userdata)

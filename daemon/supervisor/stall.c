@@ -64,6 +64,7 @@ bool stall_is_real(const struct work *w, struct folder *folder)
 void stall_end(struct folder *f)
 {
         f->stalls = 0;
+        f->stall_is_seen = false;
         if (!f->stalled)
                 return;
         log_event(EV_RESUMED, FIELDS(F_STR(INBOX, f->config->inbox)), "%s is served again", f->config->inbox);
@@ -71,27 +72,44 @@ void stall_end(struct folder *f)
 }
 
 struct asking {
+        struct work *work;
         const struct folder *folder;
-        bool found;
+        bool release, found;
 };
 
 static void ask(struct job *job, void *userdata)
 {
         struct asking *a = (struct asking *)userdata;
 
-        a->found |= job->folder == a->folder;
+        if (job->folder != a->folder)
+                return;
+        a->found = true;
+        if (!a->release || job->state != JOB_WAITING || job->due_usec != a->folder->stalled_until_usec)
+                return;
+        job_step(job, JOB_DUE);
+        queue_ready(a->work->queue, job, job->lane);
 }
 
 void stall_probe(struct work *w, struct folder *f)
 {
         const uint64_t now = work_now_usec(w);
-        struct asking jobs = { .folder = f };
+        struct asking jobs = { .work = w, .folder = f };
+        bool real;
 
         if (!f->usable || !f->stalled)
                 return;
+        if (folder_missing(f)) {
+                f->hooks->lost(f, "removed or replaced", f->userdata);
+                return;
+        }
+        real = stall_is_real(w, f);
+        jobs.release = !real && f->stall_is_seen; /* what was seen to be in the way has gone: at once */
+        f->stall_is_seen = real;
         queue_foreach(w->queue, ask, &jobs); /* where there are any, only a thumbnail that is published proves that it works again */
-        if (!jobs.found && now >= f->stalled_until_usec && !stall_is_real(w, f))
+        if (jobs.release)
+                f->stalled_until_usec = now;
+        if (!jobs.found && !real && now >= f->stalled_until_usec)
                 stall_end(f);
         else
-                w->probe_usec = MAX(f->stalled_until_usec, now + PROBE_USEC);
+                w->probe_usec = w->probe_usec > 0 ? MIN(w->probe_usec, now + PROBE_USEC) : now + PROBE_USEC;
 }

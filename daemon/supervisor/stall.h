@@ -2,7 +2,8 @@
 #pragma once
 
 /* A folder whose outbox takes nothing now, whatever the picture: full, read-only, not ours any more.  It pauses as a whole, says so
- * once, and is tried again by itself, later and later while that fails. */
+ * once, and is tried again by itself: later and later while that fails, but within a second when a file of our own that could not be
+ * written there can be again. */
 
 #include "work.h"
 
