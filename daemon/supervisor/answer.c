@@ -65,7 +65,7 @@ static bool still_the_same(struct work *w, struct job *job)
 static void refuse(struct work *w, struct job *job, enum reason reason, const char *text, bool claimed)
 {
         settle_refused(w, job);
-        if ((reason == REASON_NO_SPACE || reason == REASON_READ_ONLY) && (!claimed || stall_is_real(w, job->folder)))
+        if (stall_concerns_all(w, job->folder, reason, claimed))
                 outcome_stall(w, job, reason, text);
         else if (reason_kind(reason) == REASON_IS_PASSING)
                 outcome_again(w, job, reason, text);
@@ -192,7 +192,7 @@ static void on_durable(void *ticket, int error, void *userdata)
         now = work_now_usec(w);
         status_made(&w->status, job->n_outputs, now - MIN(job->changed_usec, now), now - MIN(job->complete_usec, now),
                     MIN(job->made.render_usec, (uint64_t)w->config->limits.seconds * 1000000), now);
-        stall_end(job->folder);
+        stall_published(job);
         failures_clear(job->folder->failures, job->file);
         orphans_made(job->folder->orphans);
         suspects_clear(job->folder->suspects, job->file);

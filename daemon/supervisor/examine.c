@@ -86,7 +86,7 @@ static void await_writer(struct work *w, struct job *job)
 static bool open_complete(struct work *w, struct job *job)
 {
         struct source now;
-        int r = source_open(job->folder->inbox_fd, job->file, job->folder->leases, &now, &job->input_fd);
+        int r = source_open(job->folder->inbox_fd, job->file, &job->folder->traits, &now, &job->input_fd);
         uint64_t due;
 
         if (r < 0) {

@@ -58,7 +58,7 @@ static void open_folder(struct inquiry *q)
 
         q->folder->inbox_fd = open(c->inbox, O_PATH | O_DIRECTORY | O_CLOEXEC);
         q->inbox_error = q->folder->inbox_fd < 0 ? neg_errno() : 0;
-        q->folder->leases = q->folder->inbox_fd >= 0 && source_leases_mean_it(q->folder->inbox_fd);
+        q->folder->traits = source_traits(q->folder->inbox_fd);
         q->outbox_error = outbox_open_to_look(c->outbox, &q->folder->outbox);
         if (q->config->path)
                 findings_say(q->findings, "folder", "%s (%s:%u), in which it is %s", c->inbox, q->config->path, c->line, q->file);
@@ -374,7 +374,7 @@ static int inquire(struct inquiry *q)
                 return 0;
         (void)check_way(q, fd);
         (void)signal(SIGIO, SIG_IGN); /* see source_open(): a broken lease */
-        r = source_open(q->folder->inbox_fd, q->file, q->folder->leases, &q->source, &input);
+        r = source_open(q->folder->inbox_fd, q->file, &q->folder->traits, &q->source, &input);
         if (r < 0) {
                 const struct objection o = examine_open_error(r);
 

@@ -21,6 +21,7 @@
 
 struct failures {
         int root_fd;
+        struct source_traits traits;
         bool apart;
         bool any; /* the store may hold something; until then no look is needed to know that a file has no reason there */
         char basis[RECORD_HASH_BYTES];
@@ -252,13 +253,13 @@ void failures_clear(struct failures *f, const char *file)
 /* ---- an operator removes a reason file */
 
 /* The version of entry @base of @dir_fd.  Returns false if it is no regular file. */
-static bool look(int dir_fd, const char *base, struct source *ret)
+static bool look(const struct failures *f, int dir_fd, const char *base, struct source *ret)
 {
         struct stat st;
 
         if (fstatat(dir_fd, base, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
                 return false;
-        *ret = (struct source){ .size = (uint64_t)st.st_size, .inode = st.st_ino, .mtime_nsec = source_mtime_nsec(&st) };
+        source_identify(&st, &f->traits, ret);
         return true;
 }
 
@@ -274,9 +275,9 @@ static void on_news(const char *name, enum intake_news news, void *userdata)
         if (f->apart) {
                 const char *base;
                 _cleanup_(fd_closep) int parent = path_open_parent(f->root_fd, file, false, &base);
-                struct source source;
+                struct source source = { 0 };
 
-                if (parent >= 0 && look(parent, base, &source)) {
+                if (parent >= 0 && look(f, parent, base, &source)) {
                         f->hooks->give_back(file, &source, f->userdata);
                         return;
                 }
@@ -320,11 +321,11 @@ static bool on_found(const char *file, int fd, const char *base, unsigned char t
 {
         struct failures *f = (struct failures *)userdata;
         g_autofree char *reason = NULL, *text = NULL;
-        struct source source;
+        struct source source = { 0 };
         int64_t since;
 
         f->any = true;
-        if (type != DT_REG || !f->apart || base[0] == '.' || g_str_has_suffix(base, SUFFIX) || !look(fd, base, &source))
+        if (type != DT_REG || !f->apart || base[0] == '.' || g_str_has_suffix(base, SUFFIX) || !look(f, fd, base, &source))
                 return base[0] != '.';
         reason = reason_name(file, 1);
         text = read_reason(f, reason, &since);
@@ -352,6 +353,7 @@ int failures_new(sd_event *event, int root_fd, bool apart, const char *basis, co
         int r;
 
         f->root_fd = root_fd;
+        f->traits = source_traits(root_fd);
         f->apart = apart;
         f->hooks = hooks;
         f->userdata = userdata;
@@ -371,6 +373,7 @@ struct failures *failures_open_to_look(int root_fd, bool apart, const char *basi
         struct failures *f = g_new0(struct failures, 1);
 
         f->root_fd = root_fd;
+        f->traits = source_traits(root_fd);
         f->apart = apart;
         f->any = true;
         record_hash(basis, f->basis);

@@ -74,7 +74,7 @@ static int open_inbox(struct folder *f, char **ret_why)
                         f->config->inbox);
                 return r;
         }
-        f->leases = source_leases_mean_it(f->inbox_fd);
+        f->traits = source_traits(f->inbox_fd);
         f->device = fstat(f->inbox_fd, &st) == 0 ? st.st_dev : 0;
         return 0;
 }

@@ -41,8 +41,8 @@ struct folder {
         sd_event *event;    /* borrowed */
         bool usable;        /* open: what follows is filled */
         int inbox_fd;
-        dev_t device; /* of the inbox */
-        bool leases;  /* the inbox's file system gives leases that can be believed */
+        dev_t device;                /* of the inbox */
+        struct source_traits traits; /* of the inbox's file system */
         struct outbox *outbox;
         struct intake *intake;
         struct failures *failures;

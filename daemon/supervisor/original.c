@@ -21,8 +21,7 @@
 
 static bool is_expected(const struct stat *st, const struct source *expected)
 {
-        return S_ISREG(st->st_mode) && st->st_ino == expected->inode && (uint64_t)st->st_size == expected->size &&
-               source_mtime_nsec(st) == expected->mtime_nsec;
+        return S_ISREG(st->st_mode) && source_is(expected, st);
 }
 
 static int check(int dir_fd, const char *base, const struct source *expected)
@@ -34,6 +33,21 @@ static int check(int dir_fd, const char *base, const struct source *expected)
         return is_expected(&st, expected) ? 0 : -ESTALE;
 }
 
+/* Where neither links nor a rename that replaces nothing can be had, as on FAT by FUSE: an empty file of ours takes the name first. */
+static int rename_to_taken(int from_fd, const char *from, int to_fd, const char *to)
+{
+        _cleanup_(fd_closep) int fd = openat(to_fd, to, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
+        int r;
+
+        if (fd < 0)
+                return neg_errno();
+        if (renameat(from_fd, from, to_fd, to) == 0)
+                return 0;
+        r = neg_errno();
+        (void)unlinkat(to_fd, to, 0);
+        return r;
+}
+
 /* rename without replacing, also where the file system cannot do it in one call: then by a second link. */
 static int rename_to_free(int from_fd, const char *from, int to_fd, const char *to)
 {
@@ -42,15 +56,20 @@ static int rename_to_free(int from_fd, const char *from, int to_fd, const char *
         if (errno != EINVAL && errno != ENOSYS)
                 return neg_errno();
         if (linkat(from_fd, from, to_fd, to, 0) < 0)
-                return neg_errno();
+                return errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS ? rename_to_taken(from_fd, from, to_fd, to)
+                                                                                : neg_errno();
         return unlinkat(from_fd, from, 0) < 0 ? neg_errno() : 0;
 }
 
 int original_recover(int dir_fd, const char *base)
 {
         const char *own = base + strlen(ORIGINAL_ASIDE);
+        struct stat st;
         int r = -EINVAL;
 
+        if (fstatat(dir_fd, base, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            st.st_size == 0) /* it only kept the name: what is empty is not deleted */
+                return unlinkat(dir_fd, base, 0) < 0 ? neg_errno() : 0;
         for (unsigned n = 1; *own && n < NUMBERS_MAX; n++) { /* a newer version may have its name by now */
                 g_autofree char *name = path_numbered(own, n);
 

@@ -321,21 +321,18 @@ int outbox_verify(int fd, enum format format, uint64_t bytes_claimed)
 
 int outbox_stamp(struct outbox *o, int fd, const struct record *record)
 {
-        struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
-                                     { .tv_sec = record->mtime_nsec / INT64_C(1000000000),
-                                       .tv_nsec = record->mtime_nsec % INT64_C(1000000000) } };
+        struct timespec mtime = { .tv_sec = record->mtime_nsec / INT64_C(1000000000),
+                                  .tv_nsec = record->mtime_nsec % INT64_C(1000000000) };
         char text[RECORD_BYTES_MAX];
         int n = record_format(record, text);
 
-        if (times[1].tv_nsec < 0) { /* before 1970 */
-                times[1].tv_nsec += 1000000000L;
-                times[1].tv_sec--;
+        if (mtime.tv_nsec < 0) { /* before 1970 */
+                mtime.tv_nsec += 1000000000L;
+                mtime.tv_sec--;
         }
         if (o->has_xattrs && fsetxattr(fd, ATTRIBUTE_RECORD, text, (size_t)n, 0) < 0)
                 return neg_errno();
-        if (futimens(fd, times) < 0)
-                return neg_errno();
-        return 0;
+        return path_set_mtime(fd, NULL, mtime);
 }
 
 /* The name that outbox_create() had to give @fd, where unnamed files cannot be had. */

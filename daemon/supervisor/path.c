@@ -74,6 +74,14 @@ char *path_directory(const char *path)
         return slash ? g_strndup(path, (gsize)(slash - path)) : g_strdup("");
 }
 
+int path_set_mtime(int fd, const char *base, struct timespec mtime)
+{
+        struct timespec times[2] = { { 0 }, mtime };
+
+        (void)clock_gettime(CLOCK_REALTIME, times); /* not UTIME_OMIT: libfuse 2 sets both or, in silence, none */
+        return (base ? utimensat(fd, base, times, AT_SYMLINK_NOFOLLOW) : futimens(fd, times)) < 0 ? neg_errno() : 0;
+}
+
 const char *path_base(const char *path)
 {
         const char *slash = strrchr(path, '/');

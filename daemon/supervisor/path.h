@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <sys/types.h>
+#include <time.h>
 
 /* openat2(2) of @path below @root_fd that follows no symbolic link and never leaves it.  Returns an owned, close-on-exec descriptor or
  * a negative errno. */
@@ -22,6 +23,9 @@ int path_open_parent(int root_fd, const char *path, bool make, const char **ret_
 
 /* The folder that holds @path, "" where that is the root; owned. */
 char *path_directory(const char *path);
+
+/* Set the mtime of the open file @fd, or, with @base, of that entry of the directory @fd, not followed.  Returns 0 or a negative errno. */
+int path_set_mtime(int fd, const char *base, struct timespec mtime);
 
 /* The last component of @path. */
 const char *path_base(const char *path);

@@ -139,9 +139,7 @@ bool plan_wants(struct folder *f, const char *file, int fd, const char *base)
                 return true;
         if (fstatat(fd, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return false;
-        source.size = (uint64_t)st.st_size;
-        source.inode = st.st_ino;
-        source.mtime_nsec = source_mtime_nsec(&st);
+        source_identify(&st, &f->traits, &source);
         plan_make(f, file, &source, REWRITTEN_PERHAPS, &plan);
         wanted = plan.n_outputs > 0 || plan.taken;
         for (unsigned i = 0; i < plan.n_outputs; i++)

@@ -5,6 +5,7 @@
 
 #include "base.h"
 #include "name.h"
+#include "path.h"
 #include "scan.h"
 
 #include <dirent.h>
@@ -39,10 +40,10 @@ static bool is_of_changed_preset(const struct marking *m, const char *base)
 
 static bool found(const char *file, int fd, const char *base, unsigned char type, void *userdata)
 {
-        static const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = NO_ONES_MTIME } };
+        const struct timespec mtime = { .tv_sec = NO_ONES_MTIME };
         struct marking *m = (struct marking *)userdata;
 
-        if (type == DT_REG && is_of_changed_preset(m, base) && utimensat(fd, base, times, AT_SYMLINK_NOFOLLOW) == 0)
+        if (type == DT_REG && is_of_changed_preset(m, base) && path_set_mtime(fd, base, mtime) >= 0)
                 m->marked++;
         return base[0] != '.';
 }

@@ -13,18 +13,25 @@
 #ifndef XFS_SUPER_MAGIC
 #define XFS_SUPER_MAGIC 0x58465342
 #endif
+#ifndef EXFAT_SUPER_MAGIC
+#define EXFAT_SUPER_MAGIC 0x2011BAB0
+#endif
+#ifndef FUSE_SUPER_MAGIC
+#define FUSE_SUPER_MAGIC 0x65735546
+#endif
 
 int64_t source_mtime_nsec(const struct stat *st)
 {
         return st->st_mtim.tv_sec * INT64_C(1000000000) + st->st_mtim.tv_nsec;
 }
 
-bool source_leases_mean_it(int fd)
+struct source_traits source_traits(int fd)
 {
+        struct source_traits traits = { .inodes = true };
         struct statfs fs;
 
         if (fstatfs(fd, &fs) < 0)
-                return false;
+                return traits;
         switch ((uint64_t)fs.f_type) {
         case EXT4_SUPER_MAGIC: /* and ext2, ext3 */
         case XFS_SUPER_MAGIC:
@@ -32,10 +39,29 @@ bool source_leases_mean_it(int fd)
         case F2FS_SUPER_MAGIC:
         case TMPFS_MAGIC:
         case OVERLAYFS_SUPER_MAGIC:
-                return true;
+                traits.leases = true;
+                break;
+        case MSDOS_SUPER_MAGIC: /* and vfat */
+        case EXFAT_SUPER_MAGIC:
+        case FUSE_SUPER_MAGIC:
+                traits.inodes = false;
+                break;
         default:
-                return false;
+                break;
         }
+        return traits;
+}
+
+void source_identify(const struct stat *st, const struct source_traits *traits, struct source *ret)
+{
+        ret->size = (uint64_t)st->st_size;
+        ret->inode = traits->inodes ? st->st_ino : 0;
+        ret->mtime_nsec = source_mtime_nsec(st);
+}
+
+bool source_is(const struct source *s, const struct stat *st)
+{
+        return (s->inode == 0 || st->st_ino == s->inode) && (uint64_t)st->st_size == s->size && source_mtime_nsec(st) == s->mtime_nsec;
 }
 
 /* Take a read lease and give it back at once: it is refused while any writer exists, see F_SETLEASE in fcntl(2). */
@@ -65,7 +91,7 @@ static int look_at_ends(int fd, struct source *s)
         return 0;
 }
 
-int source_open(int root_fd, const char *file, bool leases, struct source *ret, int *ret_fd)
+int source_open(int root_fd, const char *file, const struct source_traits *traits, struct source *ret, int *ret_fd)
 {
         _cleanup_(fd_closep) int fd = -1;
         struct source s = { 0 };
@@ -79,14 +105,12 @@ int source_open(int root_fd, const char *file, bool leases, struct source *ret, 
         fd = path_openat(root_fd, file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW, 0);
         if (fd < 0)
                 return fd;
-        s.writers = ask_writers(fd, leases);
+        s.writers = ask_writers(fd, traits->leases);
         if (fstat(fd, &st) < 0) /* after the lease: what it says is no older than "nobody writes" */
                 return neg_errno();
         if (!S_ISREG(st.st_mode)) /* replaced since the first look */
                 return -EINVAL;
-        s.size = (uint64_t)st.st_size;
-        s.inode = st.st_ino;
-        s.mtime_nsec = source_mtime_nsec(&st);
+        source_identify(&st, traits, &s);
         s.ctime_sec = st.st_ctim.tv_sec;
         s.owner = st.st_uid;
         r = look_at_ends(fd, &s);
@@ -106,6 +130,5 @@ int source_unchanged(int root_fd, const char *file, int fd, const struct source 
                 return errno == ENOENT || errno == ENOTDIR ? -ENOENT : 0;
         if (fstat(fd, &open_now) < 0)
                 return 0;
-        return now.st_ino == open_now.st_ino && now.st_dev == open_now.st_dev && now.st_ino == source->inode &&
-               (uint64_t)now.st_size == source->size && source_mtime_nsec(&now) == source->mtime_nsec;
+        return now.st_ino == open_now.st_ino && now.st_dev == open_now.st_dev && source_is(source, &now);
 }

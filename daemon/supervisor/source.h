@@ -18,8 +18,15 @@ enum source_writers {
         WRITERS_UNKNOWN, /* no lease to be had: not our file and no CAP_LEASE, or a file system whose leases mean something else */
 };
 
+/* What can be believed on a file system. */
+struct source_traits {
+        bool leases; /* they are refused while a writer exists, and for no other reason */
+        bool inodes; /* a file keeps its number; FAT and most of FUSE make them up as they go */
+};
+
 struct source {
-        uint64_t size, inode;
+        uint64_t size;
+        uint64_t inode;     /* 0 where a file does not keep it: then it tells nothing */
         int64_t mtime_nsec; /* since the epoch */
         int64_t ctime_sec;  /* of its last change of name, mode or content */
         uid_t owner;
@@ -29,16 +36,22 @@ struct source {
 };
 
 /* Open @file, relative to @root_fd, for reading and look at it.  Symbolic links are not followed and nothing but a regular file is
- * opened (a FIFO or device is not even touched).  @leases says whether this file system's leases can be believed.  Returns 0 with an
+ * opened (a FIFO or device is not even touched).  @traits are of its file system.  Returns 0 with an
  * owned descriptor; -ENOENT if it is gone, -ELOOP or -EINVAL if it is no regular file, -EAGAIN if another lease keeps us out,
  * -EACCES, or another -errno. */
-int source_open(int root_fd, const char *file, bool leases, struct source *ret, int *ret_fd);
+int source_open(int root_fd, const char *file, const struct source_traits *traits, struct source *ret, int *ret_fd);
 
 /* Whether @file below @root_fd still is the version that @source describes, of which @fd is an open descriptor.  Returns 1, 0 when it
  * was changed or replaced, or -ENOENT when it went away. */
 int source_unchanged(int root_fd, const char *file, int fd, const struct source *source);
 
-/* Whether the file system of @fd gives leases that mean what they say. */
-bool source_leases_mean_it(int fd);
+/* Of the file system of @fd. */
+struct source_traits source_traits(int fd);
+
+/* The version of @file that @st describes: of @ret only what tells versions apart. */
+void source_identify(const struct stat *st, const struct source_traits *traits, struct source *ret);
+
+/* Whether @st is that version. */
+bool source_is(const struct source *source, const struct stat *st);
 
 int64_t source_mtime_nsec(const struct stat *st);

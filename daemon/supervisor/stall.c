@@ -55,13 +55,21 @@ uint64_t stall_until_usec(const struct work *w, const struct folder *f)
         return f->stalled && work_now_usec(w) < f->stalled_until_usec ? f->stalled_until_usec : 0;
 }
 
-bool stall_is_real(const struct work *w, struct folder *folder)
+/* Whether nothing can be written to @folder's outbox now. */
+static bool is_real(const struct work *w, struct folder *folder)
 {
         return outbox_free_bytes(folder->outbox) < (uint64_t)w->config->limits.free_mib * MIB + MIB ||
                outbox_can_write(folder->outbox) < 0;
 }
 
-void stall_end(struct folder *f)
+bool stall_concerns_all(const struct work *w, struct folder *folder, enum reason reason, bool claimed)
+{
+        if (reason != REASON_NO_SPACE && reason != REASON_READ_ONLY && reason != REASON_IO_ERROR)
+                return false;
+        return (reason == REASON_NO_SPACE && !claimed) || is_real(w, folder);
+}
+
+static void end(struct folder *f)
 {
         f->stalls = 0;
         f->stall_is_seen = false;
@@ -69,6 +77,12 @@ void stall_end(struct folder *f)
                 return;
         log_event(EV_RESUMED, FIELDS(F_STR(INBOX, f->config->inbox)), "%s is served again", f->config->inbox);
         g_clear_pointer(&f->stalled, g_free);
+}
+
+void stall_published(const struct job *job)
+{
+        if (job->stalls == job->folder->stalls)
+                end(job->folder);
 }
 
 struct asking {
@@ -102,14 +116,14 @@ void stall_probe(struct work *w, struct folder *f)
                 f->hooks->lost(f, "removed or replaced", f->userdata);
                 return;
         }
-        real = stall_is_real(w, f);
+        real = is_real(w, f);
         jobs.release = !real && f->stall_is_seen; /* what was seen to be in the way has gone: at once */
         f->stall_is_seen = real;
         queue_foreach(w->queue, ask, &jobs); /* where there are any, only a thumbnail that is published proves that it works again */
         if (jobs.release)
                 f->stalled_until_usec = now;
         if (!jobs.found && !real && now >= f->stalled_until_usec)
-                stall_end(f);
+                end(f);
         else
                 w->probe_usec = w->probe_usec > 0 ? MIN(w->probe_usec, now + PROBE_USEC) : now + PROBE_USEC;
 }

@@ -16,11 +16,13 @@ void stall_begin(struct work *work, struct folder *folder, enum reason reason, c
 /* When @folder is to be tried again, 0 for now. */
 uint64_t stall_until_usec(const struct work *work, const struct folder *folder);
 
-/* Whether @folder's outbox really takes nothing now: what a worker says of it is a claim, and a hostile one could stop a folder. */
-bool stall_is_real(const struct work *work, struct folder *folder);
+/* Whether a passing failure on the way into @folder's outbox concerns all files: by what it is, or because one of our own cannot be
+ * written there either.  What a worker @claimed is not believed: a hostile one could stop a folder. */
+bool stall_concerns_all(const struct work *work, struct folder *folder, enum reason reason, bool claimed);
 
-/* A thumbnail was published: nothing is in the way any more. */
-void stall_end(struct folder *folder);
+/* The thumbnails of @job were published.  If it was handed over since its folder paused, nothing is in the way any more; else it may have
+ * had its space already. */
+void stall_published(const struct job *job);
 
 /* If @folder is paused: see whether it can be written to again, and say so; else look again later. */
 void stall_probe(struct work *work, struct folder *folder);

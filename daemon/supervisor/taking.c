@@ -90,7 +90,7 @@ static struct taking *taking_new(struct work *w, struct folder *folder, const ch
         t->original.to_fd = to_fd >= 0 ? fcntl(to_fd, F_DUPFD_CLOEXEC, 0) : -1;
         t->original.file = g_strdup(file);
         t->original.expected = *source;
-        t->original.leases = folder->leases && t->of_inbox;
+        t->original.leases = folder->traits.leases && t->of_inbox;
         return t;
 }
 

@@ -184,8 +184,10 @@ static bool create_outputs(struct work *w, struct job *job)
                         enum reason reason = stall_reason(fd);
                         g_autofree char *text = g_strdup_printf("%s cannot be created: %s", job->outputs[i].name, g_strerror(-fd));
 
-                        if (reason_kind(reason) == REASON_IS_PASSING)
+                        if (stall_concerns_all(w, job->folder, reason, false))
                                 outcome_stall(w, job, reason, text);
+                        else if (reason_kind(reason) == REASON_IS_PASSING)
+                                outcome_again(w, job, reason, text);
                         else
                                 outcome_fail(w, job, reason, text);
                         return false;
@@ -233,6 +235,7 @@ static void submit(struct work *w, struct job *job)
                 return;
         }
         job->slot = slot;
+        job->stalls = job->folder->stalls;
         w->exclusive = job->lane >= LANE_ALONE;
         job_step(job, JOB_START);
 }

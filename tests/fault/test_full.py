@@ -128,6 +128,31 @@ def test_no_inodes(folders, mounts):
     paused.assert_resumed()
 
 
+def test_a_quota(folders, mounts):
+    """A real one, of btrfs: statfs(2) shows plenty of space, writing says EDQUOT."""
+    disk, image = folders.root / "disk", folders.root / "image"
+    with open(image, "wb") as file:
+        file.truncate(256 << 20)
+    subprocess.run(["mkfs.btrfs", "--quiet", "--mixed", image], check=True, capture_output=True)
+    mounts(disk, "-o", "loop", image)
+    folders.outbox = disk / "outbox"
+    subprocess.run(["btrfs", "quota", "enable", disk], check=True)
+    subprocess.run(["btrfs", "subvolume", "create", folders.outbox], check=True, capture_output=True)
+    subprocess.run(["btrfs", "qgroup", "limit", "4M", folders.outbox], check=True)
+    paused = Paused(folders)
+    with pytest.raises(OSError, match="quota"), open(folders.outbox / ".ballast", "wb", buffering=0) as file:
+        while True:
+            file.write(os.urandom(65536))
+            os.fsync(file.fileno())
+    assert os.statvfs(folders.outbox).f_bavail * 4096 > 64 << 20
+    paused.drop_late()
+    paused.wait_paused("no-space")
+    paused.assert_calm("no-space")
+    subprocess.run(["btrfs", "qgroup", "limit", "none", folders.outbox], check=True)
+    os.unlink(folders.outbox / ".ballast")
+    paused.assert_resumed()
+
+
 def test_an_outbox_that_is_not_ours_any_more(folders):
     for folder in (folders.inbox, folders.outbox):
         os.chown(folder, SOMEBODY, SOMEBODY)
@@ -196,6 +221,23 @@ def test_a_remount_read_only_and_back(folders, mounts):
     paused.assert_calm("read-only")
     subprocess.run(["mount", "-o", "remount,rw", folders.outbox], check=True)
     paused.assert_resumed()
+
+
+def test_a_folder_in_the_outbox_that_is_not_ours_holds_up_nobody_else(folders):
+    for folder in (folders.inbox, folders.outbox):
+        os.chown(folder, SOMEBODY, SOMEBODY)
+    (folders.outbox / "sub").mkdir()
+    (folders.inbox / "sub").mkdir()
+    daemon = folders.start(uid=SOMEBODY, program=folders.program_for_everybody)
+    folders.drop("sub/a.jpg", checker.picture(1))
+    retry = daemon.wait_event("retry", "sub/a.jpg")
+    assert retry.text("REASON") == "read-only"
+    for n in range(10):
+        folders.drop(f"{n}.jpg", checker.picture(2 + n))
+    daemon.wait_made(*[f"{n}.jpg" for n in range(10)])
+    assert not daemon.events("paused")
+    os.chown(folders.outbox / "sub", SOMEBODY, SOMEBODY)
+    daemon.wait_made("sub/a.jpg")
 
 
 def test_notes_of_ours_that_somebody_truncates_harm_nobody(folders):
