@@ -104,6 +104,15 @@ static char *reason_name(const char *file, unsigned n)
         return g_strconcat(name, SUFFIX, NULL);
 }
 
+/* Whether reason_name() may have cut @name, so that it does not say which file it was about. */
+static bool may_be_cut(const char *name)
+{
+        const char *base = path_base(name);
+        size_t length = strlen(base);
+
+        return length > NAME_MAX - 4 && base[length - strlen(SUFFIX) - 9] == '~'; /* less what is not to be cut of a character */
+}
+
 static bool exists(const struct failures *f, const char *name)
 {
         const char *base;
@@ -271,6 +280,14 @@ static void on_news(const char *name, enum intake_news news, void *userdata)
         f->any = true;
         if (news != NEWS_GONE || !g_str_has_suffix(name, SUFFIX) || path_base(name)[0] == '.' || exists(f, name))
                 return;
+        if (may_be_cut(name)) {
+                g_autofree char *directory = g_path_get_dirname(name);
+
+                if (f->apart)
+                        read_store(f, strcmp(directory, ".") == 0 ? "" : directory);
+                else
+                        f->hooks->retry_unnamed(f->userdata);
+        }
         file = g_strndup(name, strlen(name) - strlen(SUFFIX));
         if (f->apart) {
                 const char *base;

@@ -19,6 +19,8 @@ struct failures;
 struct failures_hooks {
         /* The reason file of @file was removed: try it again, it is in the inbox. */
         void (*retry)(const char *file, void *userdata);
+        /* A reason file was removed whose name was too long to hold that of its file: look at all again. */
+        void (*retry_unnamed)(void *userdata);
         /* The same where originals are set apart: move that version of @file from the store back to the inbox. */
         void (*give_back)(const char *file, const struct source *source, void *userdata);
 };

@@ -110,6 +110,11 @@ static void on_retry_wanted(const char *file, void *userdata)
         f->hooks->retry(f, file, NULL, f->userdata);
 }
 
+static void on_unnamed_retry_wanted(void *userdata)
+{
+        folder_rescan((struct folder *)userdata);
+}
+
 static void on_give_back(const char *file, const struct source *source, void *userdata)
 {
         struct folder *f = (struct folder *)userdata;
@@ -137,7 +142,7 @@ static int open_store(const char *key, const char *path, char **ret_why)
 
 static int open_stores(struct folder *f, char **ret_why)
 {
-        static const struct failures_hooks hooks = { on_retry_wanted, on_give_back };
+        static const struct failures_hooks hooks = { on_retry_wanted, on_unnamed_retry_wanted, on_give_back };
         int fd, r;
 
         if (f->config->processed) {

@@ -324,6 +324,38 @@ def test_a_reason_that_is_removed_tries_again_what_was_left(failing):
         daemon.wait(failing.reason(name, False).exists, "a reason file")
 
 
+@pytest.mark.parametrize("apart", [True, False], ids=["apart", "left"])
+@pytest.mark.parametrize("stem", ["x" * 244, "ü" * 122 + "x", "€" * 81 + "xx"], ids=["ascii", "two bytes", "three bytes"])
+def test_a_name_that_leaves_no_room_for_that_of_its_reason(failing, apart, stem):
+    """Cut, told apart from others that begin alike, and removing it asks for another try all the same."""
+    daemon = failing.start(apart=apart)
+    (failing.folders.inbox / "sub").mkdir()
+    store = failing.failed if apart else failing.folders.outbox / ".thumbnaild" / "failed"
+    names = [f"{folder}{stem}{end}.jpg" for folder in ("", "sub/") for end in ("-one", "-two")]
+    for name in names:
+        failing.drop(name, UNKNOWN)
+        daemon.wait_event("failed", name)
+        if apart:
+            failing.wait_apart(daemon, name, UNKNOWN)
+    reasons = lambda: [store / os.fsdecode(name) for name in failing.folders.listing(store) if name.endswith(b".why.txt")]  # noqa: E731
+    daemon.wait(lambda: len(reasons()) == len(names), "a reason for each")
+    for path in reasons():
+        assert_reason(path, "unsupported")
+        assert len(os.fsencode(path.name)) > 247
+        path.name.encode()  # not cut inside a character
+    daemon.stop()
+    daemon = failing.start(apart=apart)
+    daemon.wait_status("^0/1 workers? busy, 0 waiting")
+    assert not daemon.events("failed"), "known"
+    for path in reasons():
+        path.unlink()
+    for name in names:
+        daemon.wait_event("failed", name)
+        if apart:
+            failing.wait_apart(daemon, name, UNKNOWN)
+    daemon.wait(lambda: len(reasons()) == len(names), "reasons again")
+
+
 def test_what_is_given_back_overwrites_nothing(failing):
     daemon = failing.start()
     failing.drop("u.jpg", UNKNOWN)

@@ -57,7 +57,7 @@ class Paused:
         self.wait_all()
         self.daemon.wait_event("resumed")
         self.daemon.wait(lambda: "paused" not in self.daemon.status, "a status without a pause")
-        assert len(self.daemon.events("made")) == COUNT + 10
+        self.daemon.wait_event("made", count=COUNT + 10)
         self.daemon.stop()
         checker.check(self.campaign, complete=True)
 
