@@ -30,8 +30,11 @@ def mount_over(folders, root):
     subprocess.run(["mount", "-t", "tmpfs", "none", root], check=True)
 
 
-@pytest.mark.parametrize("how", [remove, rename, replace, mount_over])
-@pytest.mark.parametrize("which", ["outbox", "processed", "failed"])
+WAYS = [(which, how) for which in ("outbox", "processed", "failed") for how in (remove, rename, replace, mount_over)]
+WAYS.remove(("failed", remove))  # who removes a reason asks for another try, and the daemon moves the original back meanwhile
+
+
+@pytest.mark.parametrize("which, how", WAYS)
 def test_a_root_that_is_not_there_any_more(folders, which, how):
     processed, failed = folders.root / "processed", folders.root / "failed"
     folder = f'originals = "move"; processed = "{processed}"; failed = "{failed}";'
