@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 
 #define AGAIN_MAX_USEC UINT64_C(60000000)
+/* For whoever looks after the share: with no path of it, on which the command would hang, too. */
+#define SHOW_SHARES "findmnt -l -o TARGET,SOURCE,FSTYPE; journalctl -k -n 50"
 
 static uint64_t patience_usec(const struct part_common *common)
 {
@@ -46,7 +48,9 @@ void part_pause(struct part *part, enum reason reason, char *why)
         part->paused = why;
         part->settled = true;
         for (guint i = 0; i < part->inboxes->len && !told; i++)
-                log_event(EV_PAUSED, FIELDS(F_STR(INBOX, (const char *)part->inboxes->pdata[i]), F_STR(REASON, reason_token(reason))),
+                log_event(EV_PAUSED,
+                          FIELDS(F_STR(INBOX, (const char *)part->inboxes->pdata[i]), F_STR(REASON, reason_token(reason)),
+                                 F_STR(REMEDY, SHOW_SHARES)),
                           "%s is paused: %s", (const char *)part->inboxes->pdata[i], why);
 }
 

@@ -137,6 +137,21 @@ def test_fields_that_are_logged_are_in_the_manual():
     assert logged | {"THUMBNAILD_EVENT", "THUMBNAILD_NAME"} == fields_of_the_manual()
 
 
+def logged():
+    """Event, and names of the fields, of each call that lists them where it stands."""
+    code = "".join(path.read_text() for path in sorted((TREE / "daemon").glob("*/*.c")))
+    calls = re.findall(r"\blog_event\(\s*EV_(\w+),\s*(NO_FIELDS|FIELDS\(.*?\)),\s*\"", code, re.DOTALL)
+    assert len(calls) > 40
+    return [(symbol.lower().replace("_", "-"), set(re.findall(r"\bF_(?:STR|NUM)\((\w+),", fields))) for symbol, fields in calls]
+
+
+def test_fields_of_the_catalog_are_in_each_entry():
+    """journalctl shows the name of a field where the entry has none."""
+    for event, fields in logged():
+        shown = {name.removeprefix("THUMBNAILD_") for name in re.findall(r"@([A-Z_]+)@", catalog()[events()[event]])}
+        assert {"FILE" if name == "NAME" else name for name in shown} <= fields, f"{event} with {fields}"
+
+
 def test_journal_reads_the_catalog(tmp_path):
     place = tmp_path / "usr/lib/systemd/catalog"
     place.mkdir(parents=True)

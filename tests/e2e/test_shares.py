@@ -3,6 +3,7 @@
 
 import os
 import signal
+import subprocess
 import time
 
 import pictures
@@ -75,6 +76,8 @@ def test_a_share_that_hangs_and_answers_again(two):
     paused = daemon.wait_event("paused")
     assert paused.text("INBOX") == str(two.folders.inbox) and paused.text("REASON") == "io-error"
     assert f"does not answer for {PATIENCE} s" in paused.message and f"process {serving(daemon)}" in paused.message
+    shown = subprocess.run(["sh", "-c", paused.text("REMEDY")], capture_output=True, text=True, timeout=30).stdout
+    assert "fuse" in shown, "what is advised does not hang with it"
     daemon.wait_status(r"1 made.*; 1 folder paused: fuse .* does not answer|2 made.*; 1 folder paused: fuse .* does not answer")
     two.drop_remote("c.jpg")
     two.assert_local_goes_on(daemon, "d.jpg")
