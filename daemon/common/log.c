@@ -130,6 +130,17 @@ void log_open(int journal_fd)
         backend.terminal = isatty(STDERR_FILENO) == 1;
 }
 
+int log_reconnect(void)
+{
+        int fd = log_connect();
+
+        if (fd < 0)
+                return fd;
+        log_open(fd);
+        log_flush();
+        return 0;
+}
+
 int log_fd(void)
 {
         return backend.fd;

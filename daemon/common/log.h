@@ -69,6 +69,9 @@ uint64_t log_count(enum log_event_id event);
 /* Whether the journal went away for good since log_open(): a connected datagram socket does not come back by itself. */
 bool log_lost(void);
 
+/* Connect to it again, and send what waits.  Returns 0, or a negative errno while there is none. */
+int log_reconnect(void);
+
 /* Called after something went to stderr, so that a progress bar can be drawn again; NULL for none.  @before is called ahead. */
 void log_set_stderr_hooks(void (*before)(void *), void (*after)(void *), void *userdata);
 

@@ -219,6 +219,7 @@ static int write_reason(struct failures *f, const char *name, const char *text)
 
         if (parent < 0)
                 return parent;
+        watch_above(f, name); /* before it is there to be removed */
         temporary = g_strdup_printf(".thumbnaild-%08x", g_random_int());
         fd = openat(parent, temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0640);
         if (fd < 0)
@@ -229,7 +230,6 @@ static int write_reason(struct failures *f, const char *name, const char *text)
                 (void)unlinkat(parent, temporary, 0);
                 return r;
         }
-        watch_above(f, name);
         return 0;
 }
 

@@ -45,6 +45,7 @@ static bool all_gone(const struct pool *pool)
 /* ---- what slots tell */
 
 static void replace(struct slot *slot);
+static void replace_stale(struct pool *pool);
 
 static void on_ready(struct slot *slot, const struct wire_hello *hello)
 {
@@ -57,6 +58,7 @@ static void on_ready(struct slot *slot, const struct wire_hello *hello)
                 slot_retire_if_done(slot->replaces);
                 slot->replaces = NULL;
         }
+        replace_stale(p);
 }
 
 static void on_reply(struct slot *slot, const struct wire_reply *reply)
@@ -170,6 +172,25 @@ void pool_prepare(struct pool *p, uint64_t formats)
                         slot->retire = true;
                 slot_retire_if_done(slot);
         }
+}
+
+static void replace_stale(struct pool *p)
+{
+        for (guint i = 0; i < p->slots->len; i++) {
+                struct slot *slot = (struct slot *)p->slots->pdata[i];
+
+                if (slot->stale && slot->state != SLOT_EMPTY && !slot->retire) {
+                        replace(slot);
+                        return;
+                }
+        }
+}
+
+void pool_renew(struct pool *p)
+{
+        for (guint i = 0; i < p->slots->len; i++)
+                ((struct slot *)p->slots->pdata[i])->stale = true;
+        replace_stale(p);
 }
 
 void pool_resize(struct pool *p, unsigned n)

@@ -44,6 +44,9 @@ void pool_resize(struct pool *pool, unsigned n);
  * pool_resize(), which starts their successors. */
 void pool_prepare(struct pool *pool, uint64_t formats);
 
+/* Replace all processes, one after the other: what they were given at their start has changed. */
+void pool_renew(struct pool *pool);
+
 unsigned pool_size(const struct pool *pool);
 unsigned pool_busy(const struct pool *pool);
 unsigned pool_ready(const struct pool *pool); /* introduced, busy or not */

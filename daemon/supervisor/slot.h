@@ -54,6 +54,7 @@ struct slot {
         unsigned jobs;                 /* answered */
         unsigned unsettled;            /* of those, claims that we have not settled */
         uint64_t base_anonymous_bytes; /* of memory, as introduced */
+        bool stale;                    /* to be replaced, in its turn */
         bool retire;                   /* beyond the wanted number, or its journal is lost: end when idle */
 };
 

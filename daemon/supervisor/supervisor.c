@@ -8,6 +8,7 @@
 #include "base.h"
 #include "cpus.h"
 #include "folders.h"
+#include "journal.h"
 #include "load.h"
 #include "log.h"
 #include "parts.h"
@@ -38,7 +39,8 @@ struct supervisor {
         struct folders folders;
         struct parts *parts;     /* NULL with --once, and when we are one */
         struct wire_hello hello; /* of a worker, once all are up */
-        sd_event_source *post, *scan, *due, *drain, *reaper, *journal;
+        sd_event_source *post, *scan, *due, *drain, *reaper;
+        struct journal journal;
         struct report report;
         bool working, ready; /* workers are up; that was announced, and all folders are watched or paused */
         bool stopping, stopped_workers;
@@ -325,7 +327,7 @@ static int on_post(sd_event_source *source, void *userdata)
         struct supervisor *s = (struct supervisor *)userdata;
         bool scan, go_on;
 
-        (void)sd_event_source_set_enabled(s->journal, log_pending() ? SD_EVENT_ON : SD_EVENT_OFF);
+        journal_mind(&s->journal);
         if (s->stopped_workers)
                 return 0;
         if (s->working)
@@ -342,12 +344,6 @@ static int on_post(sd_event_source *source, void *userdata)
                 s->stopped_workers = true;
                 pool_stop(s->work.pool);
         }
-        return 0;
-}
-
-static int on_journal(sd_event_source *source, int fd, uint32_t revents, void *userdata)
-{
-        log_flush();
         return 0;
 }
 
@@ -381,6 +377,12 @@ static int add_reaper(struct supervisor *s)
         return r < 0 ? r : sd_event_source_set_priority(s->reaper, SD_EVENT_PRIORITY_NORMAL + 10);
 }
 
+/* The workers' connections to the journal that was are dead as well, and they cannot make others. */
+static void on_reconnected(void *userdata)
+{
+        pool_renew(((struct supervisor *)userdata)->work.pool);
+}
+
 static int add_sources(struct supervisor *s)
 {
         int r = add_signal(s, SIGTERM, on_terminate);
@@ -400,8 +402,8 @@ static int add_sources(struct supervisor *s)
                 r = sd_event_source_set_priority(s->scan, SD_EVENT_PRIORITY_IDLE);
         if (r >= 0)
                 r = sd_event_source_set_enabled(s->scan, SD_EVENT_OFF);
-        if (r >= 0 && log_fd() >= 0)
-                r = sd_event_add_io(s->event, &s->journal, log_fd(), EPOLLOUT, on_journal, s);
+        if (r >= 0)
+                r = journal_open(&s->journal, s->event, on_reconnected, s);
         if (r >= 0)
                 r = sd_event_set_watchdog(s->event, 1);
         return r < 0 ? r : 0;
@@ -465,7 +467,7 @@ static void stop(struct supervisor *s)
         (void)sd_event_source_disable_unref(s->due);
         (void)sd_event_source_disable_unref(s->drain);
         (void)sd_event_source_disable_unref(s->reaper);
-        (void)sd_event_source_disable_unref(s->journal);
+        journal_close(&s->journal);
         (void)sd_event_unref(s->event);
         config_free(s->config);
 }

@@ -54,10 +54,18 @@ def request(job):
     spec = struct.pack("=14I", 1, 1, 0, 0, JPEG, 80, 255, 0, 0, 0, 0, 0, 0, 0)
     message = RENDER_FORM.pack(VERSION, RENDER, job, 0, 0, 0, 1, OUTPUTS_MAX, 1, 0) + spec * OUTPUTS_MAX + bytes(2 * PATH_MAX)
     with_fds(message, OUTPUTS_MAX + 1)
-    time.sleep(3600)
+    for_ever()
+
+
+def end_with_the_supervisor():
+    """As the real worker does; only those who would stay need it."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def for_ever():
+    end_with_the_supervisor()
     while True:
         time.sleep(3600)
 
@@ -124,7 +132,7 @@ def claim(**lies):
 
 
 def say(message):
-    return lambda job, outputs: (wire.send(message), time.sleep(3600))
+    return lambda job, outputs: (wire.send(message), for_ever())
 
 
 PARTS = {
@@ -140,7 +148,7 @@ PARTS = {
     # Silence
     "hang-": lambda job, outputs: for_ever(),
     "deaf-": lambda job, outputs: deaf(),
-    "stop-": lambda job, outputs: os.kill(os.getpid(), signal.SIGSTOP),
+    "stop-": lambda job, outputs: (end_with_the_supervisor(), os.kill(os.getpid(), signal.SIGSTOP)),
     # Lies
     "none-": claim(n_outputs=0),
     "more-": claim(n_outputs=3),
@@ -167,7 +175,7 @@ PARTS = {
     "kind-": claim(kind=99),
     "render-": claim(kind=RENDER),
     "request-": lambda job, outputs: request(job),
-    "again-": lambda job, outputs: (hello(), time.sleep(3600)),
+    "again-": lambda job, outputs: (hello(), for_ever()),
     "byte-": say(b"x"),
     "head-": say(HEAD.pack(VERSION, REPLY)),
     "long-": say(bytes(100000)),

@@ -99,12 +99,26 @@ class Journal:
     def __init__(self, watcher):
         os.makedirs(os.path.dirname(SOCKET), exist_ok=True)
         self.records = []
+        self._watcher = watcher
+        self._listen()
+
+    def _listen(self):
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self._socket.bind(SOCKET)
         os.chmod(SOCKET, 0o666)  # as the real one: daemons of other users log too
-        self._watcher = watcher
-        watcher.watch(self._socket.fileno(), self._receive)
+        self._watcher.watch(self._socket.fileno(), self._receive)
+
+    @contextlib.contextmanager
+    def away(self):
+        """Its socket is gone for a while, and another one afterwards."""
+        self._watcher.unwatch(self._socket.fileno())
+        self._socket.close()
+        os.unlink(SOCKET)
+        try:
+            yield
+        finally:
+            self._listen()
 
     @contextlib.contextmanager
     def deaf(self):

@@ -60,6 +60,17 @@ def test_what_repeated_is_told_before_the_end(folders):
     assert records[-1].event == "stopped"
 
 
+def test_a_journal_that_comes_back_hears_what_it_missed(folders, journal):
+    daemon = folders.start("-i", folders.inbox, "-o", folders.outbox)
+    with journal.away():
+        folders.drop("a.jpg", b"no picture")
+        daemon.wait(lambda: os.path.exists(folders.outbox / ".thumbnaild/failed/a.jpg.why.txt"), "its reason file")
+    daemon.wait_event("failed", "a.jpg")
+    daemon.wait_event("worker-retired", count=2)  # their connections cannot be mended, so others take their places
+    folders.drop("b.jpg", pictures.encoded(width=120, height=90))
+    daemon.wait_event("made", "b.jpg")
+
+
 def test_nothing_wakes_an_idle_daemon(folders):
     """Metrics are true at rest, not by being written again and again."""
     daemon = folders.start("-i", folders.inbox, "-o", folders.outbox, "-w", "1", environment={"RUNTIME_DIRECTORY": str(folders.root)})
