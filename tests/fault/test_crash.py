@@ -87,7 +87,7 @@ def test_nothing_is_lost_by_kills(folders, seed, long, originals):
     rng = random.Random(f"{seed} {originals}")
     campaign, faults = checker.Campaign(folders, originals), Faults(folders)
     done = []
-    for run in range(150 if long else 10):
+    for run in range(150 if long else 7):
         done.append(run_once(campaign, faults, rng))
         print(f"{originals} {run}: {done[-1]}", flush=True)
         checker.check(campaign)
