@@ -145,6 +145,7 @@ static struct wire_spec probe_spec(enum format format)
 static bool try_one(int in_fd, enum format output, int out_fd)
 {
         g_autofree struct wire_render *request = g_new0(struct wire_render, 1);
+        struct render_stages stages;
         struct wire_reply reply;
 
         request->memory_bytes = UINT64_MAX;
@@ -153,7 +154,7 @@ static bool try_one(int in_fd, enum format output, int out_fd)
         request->frames_max = 1;
         request->n_outputs = 1;
         request->outputs[0] = probe_spec(output);
-        render(request, in_fd, &out_fd, &reply);
+        render(request, in_fd, &out_fd, &reply, &stages);
         return reply.reason == REASON_NONE && reply.outputs[0].bytes > 0;
 }
 

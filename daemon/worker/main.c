@@ -24,6 +24,7 @@ enum { SUPERVISOR_FD = 3, JOURNAL_FD = 4 };
 struct unsettled {
         bool used;
         uint64_t job, render_usec;
+        struct render_stages stages;
         uint32_t n_outputs, width_px, height_px, format, attempt;
         char *inbox, *file, *warning; /* owned */
 };
@@ -49,7 +50,8 @@ static struct unsettled *find(struct worker *w, bool used, uint64_t job)
         return NULL;
 }
 
-static int remember(struct worker *w, const struct wire_render *request, const struct wire_reply *reply)
+static int remember(struct worker *w, const struct wire_render *request, const struct wire_reply *reply,
+                    const struct render_stages *stages)
 {
         struct unsettled *u = find(w, false, 0);
 
@@ -58,6 +60,7 @@ static int remember(struct worker *w, const struct wire_render *request, const s
         *u = (struct unsettled){ .used = true,
                                  .job = request->job,
                                  .render_usec = reply->render_usec,
+                                 .stages = *stages,
                                  .n_outputs = reply->n_outputs,
                                  .width_px = reply->width_px,
                                  .height_px = reply->height_px,
@@ -75,9 +78,11 @@ static void log_made(const struct worker *w, const struct unsettled *u, const st
 
         log_event(EV_MADE,
                   FIELDS(F_STR(FILE, u->file), F_STR(INBOX, u->inbox), F_NUM(USEC, u->render_usec),
-                         F_NUM(LATENCY_USEC, s->latency_usec), F_NUM(OUTPUTS, u->n_outputs), F_NUM(WIDTH, u->width_px),
-                         F_NUM(HEIGHT, u->height_px), F_NUM(BYTES, s->bytes), F_STR(FORMAT, format), F_NUM(OWNER, s->owner_uid),
-                         F_NUM(WORKER, s->slot), F_NUM(WORKER_PID, w->pid), F_NUM(ATTEMPT, u->attempt), F_STR(WARNING, u->warning)),
+                         F_NUM(DECODE_USEC, u->stages.decode_usec), F_NUM(RESIZE_USEC, u->stages.resize_usec),
+                         F_NUM(ENCODE_USEC, u->stages.encode_usec), F_NUM(LATENCY_USEC, s->latency_usec), F_NUM(OUTPUTS, u->n_outputs),
+                         F_NUM(WIDTH, u->width_px), F_NUM(HEIGHT, u->height_px), F_NUM(BYTES, s->bytes), F_STR(FORMAT, format),
+                         F_NUM(OWNER, s->owner_uid), F_NUM(WORKER, s->slot), F_NUM(WORKER_PID, w->pid), F_NUM(ATTEMPT, u->attempt),
+                         F_STR(WARNING, u->warning)),
                   "Made %u thumbnail%s of %s in %" PRIu64 " ms (%ux%u %s)%s%s", u->n_outputs, u->n_outputs == 1 ? "" : "s", u->file,
                   (u->render_usec + 500) / 1000, u->width_px, u->height_px, format, u->warning ? " with a warning: " : "",
                   u->warning ? u->warning : "");
@@ -97,16 +102,17 @@ static int on_settle(struct worker *w, const struct wire_settle *s)
 
 static int on_render(struct worker *w, const struct wire_render *request, const int *fds)
 {
+        struct render_stages stages;
         struct wire_reply reply;
         int r;
 
-        render(request, fds[0], fds + 1, &reply);
+        render(request, fds[0], fds + 1, &reply, &stages);
         reply.version = WIRE_VERSION;
         reply.kind = WIRE_REPLY;
         reply.job = request->job;
         reply.journal_lost = log_lost();
         if (reply.reason == REASON_NONE) {
-                r = remember(w, request, &reply);
+                r = remember(w, request, &reply, &stages);
                 if (r < 0)
                         return r;
         }

@@ -28,14 +28,26 @@ struct work {
         struct picture picture;
         struct target targets[WIRE_OUTPUTS_MAX];
         unsigned n;
+        uint64_t mark_nsec;                             /* the end of the last stage */
+        uint64_t decode_nsec, resize_nsec, encode_nsec; /* spent in each so far */
 };
 
-static uint64_t now_usec(void)
+static uint64_t now_nsec(void)
 {
         struct timespec ts;
 
         (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+        return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* What went by since the last mark was spent on @stage_nsec, NULL for none. */
+static void mark(struct work *w, uint64_t *stage_nsec)
+{
+        uint64_t now = now_nsec();
+
+        if (stage_nsec)
+                *stage_nsec += now - w->mark_nsec;
+        w->mark_nsec = now;
 }
 
 static bool any_spec(const struct wire_render *r, bool (*test)(const struct wire_spec *))
@@ -247,8 +259,10 @@ static bool push_frame(struct work *w, const struct resamplers *rs)
         for (uint32_t done = 0; done < p->planes[0].h_px;) {
                 struct rows rows[PLANES_MAX];
 
+                mark(w, &w->resize_nsec);
                 if (!picture_rows(p, rows))
                         return false;
+                mark(w, &w->decode_nsec);
                 done += rows[0].n;
                 for (unsigned i = 0; i < w->n; i++)
                         for (unsigned k = 0; k < p->n_planes && rs->of[i][k]; k++)
@@ -270,17 +284,23 @@ static bool decode_frame(struct work *w, uint32_t frame)
 static bool decode(struct work *w)
 {
         uint32_t need_w, need_h;
+        bool ok;
 
         targets_need(w->targets, w->n, &w->picture, &need_w, &need_h);
+        mark(w, NULL);
         if (!picture_start(&w->picture, need_w, need_h))
                 return false;
+        mark(w, &w->decode_nsec);
         for (unsigned i = 0; i < w->n; i++)
                 if (!target_allocate(w->targets + i, &w->picture))
                         return no_memory(w);
         for (uint32_t frame = 0; frame < w->picture.n_frames; frame++)
                 if (!decode_frame(w, frame))
                         return false;
-        return picture_finish(&w->picture);
+        mark(w, &w->resize_nsec);
+        ok = picture_finish(&w->picture);
+        mark(w, &w->decode_nsec);
+        return ok;
 }
 
 static bool finish_pixels(struct pixels *px, const struct target *t, struct verdict *v)
@@ -305,7 +325,10 @@ static bool finish(struct work *w, unsigned i, int fd, struct wire_output *ret)
 
         if (!pixels_upright(t->layers, &w->picture, t->n_frames, t->planes, t->halved, &px))
                 return no_memory(w);
-        ok = finish_pixels(&px, t, w->verdict) && save(&px, t->spec, &w->picture, fd, ret, w->verdict);
+        ok = finish_pixels(&px, t, w->verdict);
+        mark(w, NULL);
+        ok = ok && save(&px, t->spec, &w->picture, fd, ret, w->verdict);
+        mark(w, &w->encode_nsec);
         pixels_done(&px);
         return ok;
 }
@@ -337,11 +360,12 @@ static void describe(const struct work *w, struct wire_reply *ret)
         ret->height_px = turned ? p->full_w_px : p->full_h_px;
 }
 
-void render(const struct wire_render *request, int input_fd, const int *output_fds, struct wire_reply *ret)
+void render(const struct wire_render *request, int input_fd, const int *output_fds, struct wire_reply *ret,
+            struct render_stages *ret_stages)
 {
         struct verdict verdict = { 0 };
         g_autofree struct work *w = g_new0(struct work, 1);
-        uint64_t start = now_usec();
+        uint64_t start_nsec = now_nsec();
 
         *ret = (struct wire_reply){ 0 };
         verdict_clear_complaints();
@@ -361,5 +385,8 @@ void render(const struct wire_render *request, int input_fd, const int *output_f
                 target_done(w->targets + i);
         picture_done(&w->picture);
         input_done(&w->input);
-        ret->render_usec = now_usec() - start;
+        *ret_stages = (struct render_stages){ .decode_usec = w->decode_nsec / 1000,
+                                              .resize_usec = w->resize_nsec / 1000,
+                                              .encode_usec = w->encode_nsec / 1000 };
+        ret->render_usec = (now_nsec() - start_nsec) / 1000;
 }

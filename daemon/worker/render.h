@@ -15,7 +15,13 @@ int render_init(uint64_t formats);
  * *@ret.  Call inside the sandbox: what works here works for pictures.  Returns 0, or a negative errno if not even JPEG works. */
 int render_probe(struct wire_hello *ret);
 
+/* Where the time went, in microseconds; what is left of wire_reply.render_usec is reading, opening, colours and planning. */
+struct render_stages {
+        uint64_t decode_usec, resize_usec, encode_usec; /* the last includes writing */
+};
+
 /* Make all outputs of @request from @input_fd into @output_fds (empty, writable, one per wire_spec), all borrowed, and make them
  * ready to be published (written in full; durability is the supervisor's).  Decodes once.  Fills *@ret completely but for head and
- * job; what goes wrong with the picture is its reason, not an error of the function. */
-void render(const struct wire_render *request, int input_fd, const int *output_fds, struct wire_reply *ret);
+ * job, and *@ret_stages; what goes wrong with the picture is its reason, not an error of the function. */
+void render(const struct wire_render *request, int input_fd, const int *output_fds, struct wire_reply *ret,
+            struct render_stages *ret_stages);

@@ -24,6 +24,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static struct wire_render request;
+        struct render_stages stages;
         struct wire_reply reply;
         uint8_t choice = (uint8_t)size;
         int input_fd;
@@ -46,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                                  .strip = choice >> 6 & 1,
                                                  .profile = choice >> 7,
                                                  .animation = ANIMATION_ALL };
-        render(&request, input_fd, &output_fd, &reply);
+        render(&request, input_fd, &output_fd, &reply, &stages);
         (void)close(input_fd);
         if (reply.reason >= _REASON_MAX || reply.n_outputs > 1 || !memchr(reply.text, 0, sizeof reply.text) ||
             (reply.reason == REASON_NONE && (reply.outputs[0].width_px == 0 || reply.outputs[0].width_px > 4096)))

@@ -24,6 +24,7 @@ static size_t n_bytes;
 static void do_render(void)
 {
         static struct wire_render request;
+        struct render_stages stages;
         struct wire_reply reply;
 
         request = (struct wire_render){
@@ -37,7 +38,7 @@ static void do_render(void)
                                                  .strip = 1 };
         if (ftruncate(output_fd, 0) < 0)
                 err(1, "output");
-        render(&request, input_fd, &output_fd, &reply);
+        render(&request, input_fd, &output_fd, &reply, &stages);
         if (reply.reason != REASON_NONE)
                 errx(1, "%s: %s", path, reply.text);
 }

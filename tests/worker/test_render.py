@@ -301,8 +301,12 @@ def test_made_is_logged_after_publication(journal):
         os.close(output)
     for field in (b"THUMBNAILD_EVENT=made\n", b"THUMBNAILD_LATENCY_USEC=55\n", b"THUMBNAILD_BYTES=123\n", b"THUMBNAILD_OWNER=9\n",
                   b"THUMBNAILD_WORKER=7\n", b"THUMBNAILD_FORMAT=png\n", b"THUMBNAILD_WIDTH=200\n", b"THUMBNAILD_OUTPUTS=1\n",
+                  b"THUMBNAILD_DECODE_USEC=", b"THUMBNAILD_RESIZE_USEC=", b"THUMBNAILD_ENCODE_USEC=",
                   b"THUMBNAILD_FILE\n" + (15).to_bytes(8, "little") + b"holiday/a\nb.png\n", b"MESSAGE=Made 1 thumbnail of holiday/a\\x0ab.png in "):
         assert field in line
+    usec = {key: int(value) for key, value in (part.split(b"=", 1) for part in line.split(b"\n") if b"USEC=" in part)}
+    parts = [usec[b"THUMBNAILD_" + stage + b"_USEC"] for stage in (b"DECODE", b"RESIZE", b"ENCODE")]
+    assert 0 < sum(parts) <= usec[b"THUMBNAILD_USEC"]
     journal[1].setblocking(False)
     with pytest.raises(BlockingIOError):
         journal[1].recv(1)

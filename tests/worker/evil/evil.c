@@ -237,11 +237,13 @@ static const struct {
 #undef DEED
 };
 
-void render(const struct wire_render *request, int input_fd, const int *output_fds, struct wire_reply *ret)
+void render(const struct wire_render *request, int input_fd, const int *output_fds, struct wire_reply *ret,
+            struct render_stages *ret_stages)
 {
         const char *slash = strrchr(request->file, '/'), *name = slash ? slash + 1 : request->file;
         size_t length = strcspn(name, ".");
 
+        *ret_stages = (struct render_stages){ 0 };
         *ret = (struct wire_reply){ .n_outputs = request->n_outputs, .format = FORMAT_JPEG, .width_px = 1, .height_px = 1 };
         for (unsigned i = 0; i < request->n_outputs; i++) /* a claim: nothing was written */
                 ret->outputs[i] = (struct wire_output){ .width_px = 1, .height_px = 1, .bytes = 12345 };

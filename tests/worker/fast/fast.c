@@ -19,11 +19,13 @@ int render_probe(struct wire_hello *ret)
         return 0;
 }
 
-void render(const struct wire_render *request, int input_fd, const int *output_fds, struct wire_reply *ret)
+void render(const struct wire_render *request, int input_fd, const int *output_fds, struct wire_reply *ret,
+            struct render_stages *ret_stages)
 {
         static char picture[65536];
         ssize_t n = pread(input_fd, picture, sizeof picture, 0);
 
+        *ret_stages = (struct render_stages){ 0 };
         *ret = (struct wire_reply){ .n_outputs = request->n_outputs, .format = FORMAT_JPEG, .width_px = 1, .height_px = 1 };
         if (n <= 0 || n == (ssize_t)sizeof picture)
                 ret->reason = REASON_UNSUPPORTED;
