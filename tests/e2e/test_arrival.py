@@ -2,6 +2,7 @@
 """What becomes of files that are still written, replaced, renamed or removed, and of names that are none of our business.  The ways in
 which whole files arrive are in test_delivery.py."""
 
+import fcntl
 import os
 import signal
 
@@ -232,3 +233,24 @@ def test_a_version_of_the_same_size_and_time_behind_a_lost_worker(folders):
     daemon.wait_made("behind.jpg")
     for preset in "ab":
         pictures.assert_corners(pictures.open_checked(folders.thumbnail("x.tif", preset), "JPEG"))
+
+
+@pytest.mark.parametrize("mode", [os.O_RDONLY, os.O_RDWR], ids=["reader", "writer"])
+def test_a_file_under_the_lease_of_another_program(one, request, mode):
+    """As Samba takes one for a client with an oplock: who opens the file is kept out until it is given back.  Of a reader's end no event
+    tells, so it is tried again by time."""
+    path = fresh(one, request) / "leased.jpg"
+    name = relative(one, path)
+    staged = one.folders.staging / "leased"
+    staged.write_bytes(pictures.encoded(**SMALL))
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # that somebody wants it back
+    fd = os.open(staged, mode)
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        os.rename(staged, path)
+        assert one.wait_event("waiting", name).text("REASON") == "being-written"
+        assert not one.events("made", name)
+    finally:
+        os.close(fd)
+        signal.signal(signal.SIGIO, before)
+    one.wait_made(name)
