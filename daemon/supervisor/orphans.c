@@ -201,14 +201,17 @@ bool orphans_busy(const struct orphans *o)
 
 bool orphans_step(struct orphans *o, unsigned entries)
 {
+        bool more;
+
         if (!scan_busy(o->walk))
                 return false;
         if (!o->folder->config->delete_orphans || folder_missing(o->folder)) {
                 scan_clear(o->walk);
                 return false;
         }
-        presence_forget(o->presence); /* they may have changed since the last turn */
-        if (scan_step(o->walk, entries))
+        more = scan_step(o->walk, entries);
+        presence_forget(o->presence); /* it may change until the next turn */
+        if (more)
                 return true;
         remove_emptied(o);
         tell_error(o);
@@ -417,6 +420,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
                 o->gone_bytes -= sizeof *gone + strlen(gone->path) + 1;
                 take_one(o, gone);
         }
+        presence_forget(o->presence);
         o->removed = walked;
         remove_emptied(o);
         tell_error(o);

@@ -15,6 +15,8 @@
 struct presence {
         int inbox_fd;
         size_t long_bytes;
+        char *near;             /* the folder looked into last, with its slash, or NULL, */
+        int near_fd;            /* and itself */
         char *folder;           /* whose long names follow, or NULL */
         GHashTable *long_names; /* hashes */
 };
@@ -24,6 +26,7 @@ struct presence *presence_new(int inbox_fd, size_t long_bytes)
         struct presence *p = g_new0(struct presence, 1);
 
         p->inbox_fd = inbox_fd;
+        p->near_fd = -1;
         p->long_bytes = long_bytes;
         p->long_names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         return p;
@@ -31,13 +34,15 @@ struct presence *presence_new(int inbox_fd, size_t long_bytes)
 
 void presence_free(struct presence *p)
 {
-        g_free(p->folder);
+        presence_forget(p);
         g_hash_table_unref(p->long_names);
         g_free(p);
 }
 
 void presence_forget(struct presence *p)
 {
+        g_clear_pointer(&p->near, g_free);
+        p->near_fd = fd_close(p->near_fd);
         g_clear_pointer(&p->folder, g_free);
         g_hash_table_remove_all(p->long_names);
 }
@@ -47,11 +52,31 @@ static bool says_absent(int error)
         return error == -ENOENT || error == -ENOTDIR || error == -ELOOP;
 }
 
-bool presence_of(const struct presence *p, const char *file)
+/* Whether it is in the folder looked into last.  Only that it is there can be believed: the folder may have been moved since. */
+static bool is_near(struct presence *p, const char *file)
+{
+        const char *base = path_base(file);
+        size_t length = (size_t)(base - file);
+        struct stat st;
+
+        if (length == 0)
+                return fstatat(p->inbox_fd, base, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+        if (!p->near || strlen(p->near) != length || strncmp(p->near, file, length) != 0) {
+                g_free(p->near);
+                p->near = g_strndup(file, length);
+                (void)fd_close(p->near_fd);
+                p->near_fd = path_openat(p->inbox_fd, p->near, O_PATH | O_DIRECTORY, 0);
+        }
+        return p->near_fd >= 0 && fstatat(p->near_fd, base, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
+bool presence_of(struct presence *p, const char *file)
 {
         _cleanup_(fd_closep) int fd = -1;
         struct stat st;
 
+        if (is_near(p, file))
+                return true;
         fd = path_openat(p->inbox_fd, file, O_PATH | O_NOFOLLOW, 0);
         if (fd < 0)
                 return !says_absent(fd);

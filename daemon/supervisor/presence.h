@@ -13,11 +13,11 @@ struct presence;
 struct presence *presence_new(int inbox_fd, size_t long_bytes);
 void presence_free(struct presence *presence);
 
-/* Time has passed: look again. */
+/* What was seen does not count any more, and no folder is kept open.  At the end of every turn of the loop. */
 void presence_forget(struct presence *presence);
 
-/* Whether a regular file of that name is there. */
-bool presence_of(const struct presence *presence, const char *file);
+/* Whether a regular file of that name is there.  That one was, counts until presence_forget(). */
+bool presence_of(struct presence *presence, const char *file);
 
 /* Whether @folder ("" for the top) holds a file with a long name that has the hash @hash, see record.h.  What one look has shown counts
  * until presence_forget(). */
