@@ -5,6 +5,7 @@ and time by the clock."""
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,10 +59,13 @@ def group(name):
 
 def run(name, command, environment):
     """A program from its start to its end.  Returns seconds of CPU and seconds by the clock."""
-    with group(name) as counted:
+    with group(name) as counted, tempfile.TemporaryFile() as told:
         began = time.monotonic()
-        subprocess.run([*counted.prefix, *command], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+        done = subprocess.run([*counted.prefix, *command], env=environment, stdin=subprocess.DEVNULL, stdout=told, stderr=told)
         wall = time.monotonic() - began
+        if done.returncode != 0:
+            told.seek(0)
+            raise RuntimeError(f"{name} ended with {done.returncode}: {told.read().decode(errors='replace')[-2000:]}")
         return counted.cpu(), wall
 
 

@@ -34,8 +34,7 @@ class Bench:
 
     ours: ours.Ours
     journal: ours.Tally
-    quick: bool
-    long: bool
+    form: str  # quick, usual or long
     rounds: int
     disk: str
 
@@ -44,7 +43,7 @@ class Bench:
 
     def count(self, wanted):
         """Of pictures; the short form takes a few."""
-        return max(4, wanted // 50) if self.quick else wanted
+        return max(4, wanted // 50) if self.form == "quick" else wanted
 
     def say(self, text):
         print(f"{time.strftime('%H:%M:%S')} {text}; load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
@@ -99,8 +98,9 @@ def options():
     names = [*rows(None), "growth"]
     parser = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__)
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--quick", action="store_true", help="a few pictures, once: whether it works, not how fast")
-    form.add_argument("--long", action="store_true", help="up to a million files and a hundred thousand folders")
+    form.add_argument("--quick", dest="form", action="store_const", const="quick", help="a few pictures, once: whether it works, not how fast")
+    form.add_argument("--long", dest="form", action="store_const", const="long", help="up to a million files and a hundred thousand folders")
+    parser.set_defaults(form="usual")
     parser.add_argument("--rounds", type=int, help="of everything that is compared (5)")
     parser.add_argument("--only", action="append", choices=names, help="may be given more than once")
     parser.add_argument("--output", type=Path, default=Path("/tmp/thumbnaild-bench"), help="a folder (%(default)s)")
@@ -115,7 +115,8 @@ def main():
     own_network()
     watcher = Watcher()
     journal = ours.Tally(watcher)
-    bench = Bench(ours.Ours(watcher, journal), journal, chosen.quick, chosen.long, chosen.rounds or (1 if chosen.quick else 5), chosen.disk)
+    rounds = chosen.rounds or (1 if chosen.form == "quick" else 5)
+    bench = Bench(ours.Ours(watcher, journal), journal, chosen.form, rounds, chosen.disk)
     lines, curves = [], []
     for name, run in rows(bench).items():
         if not chosen.only or name in chosen.only:

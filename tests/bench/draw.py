@@ -25,7 +25,8 @@ def _bars(axes, lines, title, unit):
     lines = [line for line in lines if line.program != "floor"][::-1]
     medians = [line.median for line in lines]
     spread = [[m - min(line.values) for m, line in zip(medians, lines)], [max(line.values) - m for m, line in zip(medians, lines)]]
-    axes.barh([line.program for line in lines], medians, color=[_colour(line.program) for line in lines], xerr=spread, ecolor="black", capsize=2)
+    colours = [_colour(line.program) for line in lines]
+    axes.barh([line.program for line in lines], medians, color=colours, xerr=spread, ecolor="black", capsize=2)
     for at, value in enumerate(medians):
         axes.text(value, at, f" {value:.3g} ", va="bottom", ha="left", fontsize=8)
     axes.set_title(title, fontsize=10)
@@ -75,13 +76,16 @@ def _scaling(axes, lines):
 def _stacked(axes, lines, row, colours):
     axes.set_title(f"{row}: CPU", fontsize=10)
     axes.set_xlabel("us a picture", fontsize=8)
+    chosen = [line for line in lines if line.row == row and line.median > 0]
     for program in ("supervisor", "workers"):
         left = 0
-        for line in [line for line in lines if line.row == row and line.program == program and line.median > 0]:
+        for line in [line for line in chosen if line.program == program]:
             colour = colours.setdefault(line.metric, STAGES[len(colours) % len(STAGES)])
-            axes.barh([program], [line.median], left=left, color=colour, label=f"{line.metric}: {line.median:.0f}" if program == "workers" else None)
+            label = f"{line.metric}: {line.median:.0f}" if program == "workers" else None
+            axes.barh([program], [line.median], left=left, color=colour, label=label)
             left += line.median
-    axes.legend(fontsize=6, loc="lower right")
+    if chosen:
+        axes.legend(fontsize=6, loc="lower right")
 
 
 def bars(path, lines, workloads, title):

@@ -7,15 +7,20 @@ from dataclasses import dataclass
 import numpy
 
 import account
-from daemon import ENVIRONMENT, PROGRAM, process_status
+from daemon import process_status
 from ground import jpeg
-from ours import arguments
+from idle import settle
 from PIL import Image
 from pictures import encoded
 from result import Line
 from workloads import originals
 
 SUPERVISOR_USEC = 100
+# By the form of the run.
+FILES = {"quick": (10, 100), "usual": (1000, 10_000, 100_000), "long": (1000, 10_000, 100_000, 1_000_000)}
+FOLDERS = {"quick": (1, 10, 100), "usual": (1, 10, 100, 1000, 10_000), "long": (1, 10, 100, 1000, 10_000, 100_000)}
+TINY = encoded(width=16, height=12)
+KIB_EACH = 40  # of disk at most: the picture, its thumbnail, a folder for each of them
 PRESETS = (1, 2, 3, 5, 7, 10)
 MEGAPIXELS = (0.1, 0.3, 1, 3, 10, 30, 100)
 DETAIL = "Oppo"  # of its name: a photo as a camera makes them, to be cut or repeated
@@ -49,45 +54,38 @@ def backlog(bench, folders, count, sizes=(256,)):
     return {"wall": wall, "cpu": cpu, "supervisor": supervisor, "resident": resident}
 
 
-def up_to_date(folders, sizes=(256,)):
-    """The next start, with nothing to do: seconds of CPU, all processes."""
-    return account.run("once", [PROGRAM, "--once", *arguments(folders, sizes)], ENVIRONMENT)[0]
+def up_to_date(bench, folders, sizes=(256,)):
+    """The next start, with nothing to do: seconds of the supervisor's CPU until it sleeps."""
+    with bench.ours.serving(folders, sizes) as (daemon, _):
+        settle(daemon)
+        return account.process_cpu(daemon.pid)
 
 
-def _powers(bench, quick, usual, long):
-    exponent = quick if bench.quick else long if bench.long else usual
-    return [10**n for n in range(min(exponent, 3) - 1 if bench.quick else 3, exponent + 1)]
+def _in_one(folder, count):
+    for n in range(count):
+        (folder / f"{n:07}.jpg").write_bytes(TINY)
 
 
-def files(bench):
-    """Tiny pictures in one folder: what remains is the cost of a file."""
-    data, found = encoded(width=16, height=12), []
-    for count in _powers(bench, 2, 5, 6):
-        with bench.ground(mib=max(2048, count * 20 // 1000)) as ground:
+def _in_a_folder_each(folder, count):
+    for n in range(count):
+        (folder / f"{n:06}").mkdir()
+        (folder / f"{n:06}" / "a.jpg").write_bytes(TINY)
+
+
+def files(bench, name, lay, counts):
+    """Tiny pictures: what remains is the cost of a file."""
+    found = []
+    for count in counts[bench.form]:
+        with bench.ground(mib=2048 + count * KIB_EACH // 1024) as ground:
             folders = bench.ours.folders(ground)
-            for n in range(count):
-                (folders.inbox / f"{n:07}.jpg").write_bytes(data)
-            found.append((count, backlog(bench, folders, count) | {"again": up_to_date(folders)}))
-        bench.say(f"growth: {count} files: {found[-1][1]['supervisor'] * 1e6 / count:.0f} us of the supervisor each")
-    return _file_curves("files in one folder", found)
-
-
-def folders_of_files(bench):
-    """One tiny picture in each of many folders."""
-    data, found = encoded(width=16, height=12), []
-    for count in [1, 10, 100, *_powers(bench, 2, 4, 5)] if not bench.quick else (1, 10, 100):
-        with bench.ground(mib=max(2048, count * 40 // 1000)) as ground:
-            folders = bench.ours.folders(ground)
-            for n in range(count):
-                (folders.inbox / f"{n:06}").mkdir()
-                (folders.inbox / f"{n:06}" / "a.jpg").write_bytes(data)
-            found.append((count, backlog(bench, folders, count) | {"again": up_to_date(folders)}))
-        bench.say(f"growth: {count} folders: {found[-1][1]['supervisor'] * 1e6 / count:.0f} us of the supervisor each")
-    return _file_curves("folders", found)
+            lay(folders.inbox, count)
+            found.append((count, backlog(bench, folders, count) | {"again": up_to_date(bench, folders)}))
+        bench.say(f"growth: {count} {name}: {found[-1][1]['supervisor'] * 1e6 / count:.0f} us of the supervisor each")
+    return _file_curves(name, found)
 
 
 def _file_curves(name, found):
-    kinds = (("supervisor", "supervisor's CPU", "s"), ("cpu", "CPU, all processes", "s"), ("again", "CPU of a start with all done", "s"),
+    kinds = (("supervisor", "supervisor's CPU", "s"), ("cpu", "CPU, all processes", "s"), ("again", "supervisor's CPU of a start with all done", "s"),
              ("resident", "supervisor's peak memory", "MiB"))  # fmt: skip
     return [Curve(name, key, text, unit, [(count, figures[key]) for count, figures in found]) for key, text, unit in kinds]
 
@@ -95,7 +93,7 @@ def _file_curves(name, found):
 def outputs(bench):
     """Small pictures with more and more presets."""
     count, points = bench.count(100), []
-    for n in PRESETS[: 2 if bench.quick else None]:
+    for n in PRESETS[: 2 if bench.form == "quick" else None]:
         sizes = [32 + 24 * i for i in range(n)]
         with bench.ground() as ground:
             source = ground.copies("pictures", originals("seed1000"), count)
@@ -119,7 +117,7 @@ def picture_of(megapixels):
 def pixels(bench):
     """One picture after the other, of one size, to 256 pixels."""
     points = []
-    for megapixels in MEGAPIXELS[: 2 if bench.quick else None]:
+    for megapixels in MEGAPIXELS[: 2 if bench.form == "quick" else None]:
         count = bench.count(int(min(100, max(4, 60 / megapixels))))
         with bench.ground() as ground:
             source, data = ground.fresh("pictures"), picture_of(megapixels)
@@ -132,14 +130,15 @@ def pixels(bench):
 
 
 def measure(bench):
-    return [*files(bench), *folders_of_files(bench), *outputs(bench), *pixels(bench)]
+    return [*files(bench, "files in one folder", _in_one, FILES), *files(bench, "folders with a file", _in_a_folder_each, FOLDERS),
+            *outputs(bench), *pixels(bench)]  # fmt: skip
 
 
 def lines(curves):
     """What is wanted of them."""
     made = []
     for curve in curves:
-        if curve.name == "files in one folder" and curve.of == "supervisor":
+        if curve.of == "supervisor" and curve.name == "files in one folder":
             for count, seconds in curve.points:
                 made.append(Line("supervisor", f"{count} files", "cpu", "us/file", [seconds * 1e6 / count], at_most=SUPERVISOR_USEC))
     return made

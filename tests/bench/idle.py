@@ -5,21 +5,28 @@ import time
 from pathlib import Path
 
 import account
-from daemon import children
+from daemon import children, state
 from result import Line
 from workloads import originals
 
 SECONDS = 10
+UNUSED = 16  # seconds; GLib ends threads of libvips that were not used for fifteen, once
+LOOK_AGAIN = 0.5  # seconds
 RESIDENT_MIB = 8
 
 
-def wake_ups(pids):
-    """Of all their threads: every time one gave up the processor and got it back."""
-    count = 0
-    for pid in pids:
+def switches(daemon):
+    """Of every thread of all its processes: how often it gave the processor up to wait."""
+    found = {}
+    for pid in (daemon.pid, *children(daemon.pid)):
         for status in Path(f"/proc/{pid}/task").glob("*/status"):
-            count += int(status.read_text().rsplit("\nvoluntary_ctxt_switches:\t", 1)[1].split()[0])
-    return count
+            found[status.parent.name] = int(status.read_text().rsplit("\nvoluntary_ctxt_switches:\t", 1)[1].split()[0])
+    return found
+
+
+def wake_ups(before, after):
+    """A thread that ended was woken for it."""
+    return sum(count - before.get(thread, 0) for thread, count in after.items()) + len(before.keys() - after.keys())
 
 
 def memory(pid):
@@ -43,7 +50,7 @@ def _workers(daemon, after, kinds):
 
 
 def measure(bench):
-    seconds = 1 if bench.quick else SECONDS
+    seconds = 1 if bench.form == "quick" else SECONDS
     kinds = (("private memory", private_mib), ("resident memory", resident_mib))
     made = []
     with bench.ground() as ground:
@@ -58,10 +65,10 @@ def measure(bench):
                 bench.journal.wait(before + len(pictures), daemon)
                 made += _workers(daemon, f"after {len(pictures)} of {name}", kinds)
             settle(daemon)
-            pids = [daemon.pid, *children(daemon.pid)]
-            woken, used = wake_ups(pids), counted.cpu()
+            time.sleep(0 if bench.form == "quick" else UNUSED)
+            before, used = switches(daemon), counted.cpu()
             time.sleep(seconds)
-            woken, used = wake_ups(pids) - woken, counted.cpu() - used
+            woken, used = wake_ups(before, switches(daemon)), counted.cpu() - used
             made += [
                 Line("idle", "all", f"wake-ups in {seconds} s", "", [woken], at_most=0),
                 Line("idle", "all", f"cpu in {seconds} s", "ms", [used * 1000]),
@@ -73,8 +80,9 @@ def measure(bench):
 
 
 def settle(daemon):
-    """Until it has told the service manager that nothing waits; what it does then is what it does when idle."""
+    """Until the supervisor has nothing left to do: it sleeps, and used no time since it was last looked at."""
     daemon.wait_status(r"^0/")
-    last = None
-    while last != (last := account.process_cpu(daemon.pid)):
-        time.sleep(1)
+    before, now = None, account.process_cpu(daemon.pid)
+    while now != before or state(daemon.pid) != "S":
+        time.sleep(LOOK_AGAIN)
+        before, now = now, account.process_cpu(daemon.pid)

@@ -69,7 +69,7 @@ def quantile(values, share):
 def measure(bench, rounds):
     pictures = [path.read_bytes() for path in originals("seed1000")]
     ours, theirs = [], []
-    each = 2 if bench.quick else 16
+    each = 2 if bench.form == "quick" else 16
     with bench.ground() as ground, account.group("watcher") as counted:
         folders, other = bench.ours.folders(ground), ground.fresh("inotifywait")
         for name in ("inbox", "outbox"):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Those we are compared with, each from its start to its end: the real programs, and libjpeg-turbo alone as the limit."""
 
-import os
 import subprocess
 from pathlib import Path
 

@@ -99,7 +99,7 @@ def measure(bench, workload):
     """Of the first size, once over every picture of the corpus folder."""
     size, found = workload.sizes[0], {}
     with bench.ground() as ground:
-        source = ground.copies(workload.pictures, originals(workload.pictures), 2 if bench.quick else len(originals(workload.pictures)))
+        source = ground.copies(workload.pictures, originals(workload.pictures), 2 if bench.form == "quick" else len(originals(workload.pictures)))
         runs = {"ours": bench.ours.once(ground, source, [size])} | {peer.name: peer.run(ground, source, [size]) for peer in REAL}
         exact = {"ours": bench.ours.once(ground, source, [size], 'format = "png";'), "vipsthumbnail": PNG_PEER.run(ground, source, [size])}
         for original in sorted(source.iterdir()):

@@ -16,8 +16,8 @@ HERTZ = 1999
 WORKER = BUILD / "thumbnail-worker"
 FRAME = re.compile(r"\s*[0-9a-f]+ (\S+).* \((\S+)\)$")
 STAGES = {
-    "jpeg": "decode", "jpeg-save": "encode", "picture": "decode", "input": "read", "resample": "resize", "profile": "colour", "pixels": "colour",
-    "save": "encode", "log": "log", "wire": "talk", "main": "talk", "render": "plan", "targets": "plan", "geometry": "plan",
+    "jpeg": "decode", "picture": "decode", "input": "read", "resample": "resize", "profile": "colour", "pixels": "colour", "save": "encode",
+    "jpeg-save": "encode", "log": "log", "wire": "talk", "main": "talk", "render": "plan", "targets": "plan", "geometry": "plan",
 }  # fmt: skip
 FEW = 0.01  # of all samples: what has less goes to "other"
 
@@ -90,22 +90,26 @@ def measure(bench, workload):
     with bench.ground() as ground:
         source = ground.copies(workload.pictures, originals(workload.pictures), count)
         folders, before = bench.ours.folders(ground), bench.journal.made
-        with bench.ours.serving(folders, workload.sizes) as (daemon, _):
+        with bench.ours.serving(folders, workload.sizes) as (daemon, counted):
             with Recorder(ground.fresh("perf"), [daemon.pid, *children(daemon.pid)]) as recorder:
                 recorder.go()
+                began = counted.cpu()
                 for picture in sorted(source.iterdir()):
                     picture.rename(folders.inbox / picture.name)
                 bench.journal.wait(before + count, daemon)
+                usec = (counted.cpu() - began) * 1e6
         for pid, frames in recorder.samples():
             name = "supervisor" if pid == daemon.pid else "workers"
             found[name][stage(frames, *programs[name])] += 1
-    bench.say(f"profile, {workload.name}: {sum(map(Counter.total, found.values()))} samples")
-    return [line for name, stages in found.items() for line in lines(workload, name, stages, count)]
+    samples = sum(map(Counter.total, found.values()))
+    bench.say(f"profile, {workload.name}: {samples} samples")
+    # Of the time that the group counted: what a sample stands for swells when others take the processor.
+    return [line for name, stages in found.items() for line in lines(workload, name, stages, usec / samples / count)]
 
 
-def lines(workload, name, stages, count):
+def lines(workload, name, stages, usec_each):
     few = [stage for stage, samples in stages.items() if samples < FEW * stages.total()]
     shown = Counter({stage: samples for stage, samples in stages.items() if stage not in few})
     shown["other"] += sum(stages[stage] for stage in few)
-    return [Line(f"profile, {workload.name}", name, stage, "us/picture", [samples * 1e6 / HERTZ / count])
+    return [Line(f"profile, {workload.name}", name, stage, "us/picture", [samples * usec_each])
             for stage, samples in shown.most_common()]  # fmt: skip

@@ -29,7 +29,7 @@ EXPECTED = (
     | {("supervisor", "100 files", "cpu")}
     | {(f"profile, {row}", "workers", stage) for row in ("small", "photos") for stage in ("decode", "resize")}
 )  # fmt: skip
-CURVES = {"files in one folder", "folders", "presets", "megapixels"}
+CURVES = {"files in one folder", "folders with a file", "presets", "megapixels"}
 
 
 @pytest.fixture(scope="module")
