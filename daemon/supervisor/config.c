@@ -41,6 +41,7 @@ static const struct key folder_keys[] = {
         { "failed", KEY_STRING, PLACE(struct folder_config, failed) },
         { "processed", KEY_STRING, PLACE(struct folder_config, processed) },
         { "poll_seconds", KEY_INTEGER, PLACE(struct folder_config, poll_seconds), .min = 1, .max = 86400 },
+        { "rescan_minutes", KEY_NUMBER, PLACE(struct folder_config, rescan_minutes), .min = 0, .max = 525600 },
         { "abandon_seconds", KEY_INTEGER, PLACE(struct folder_config, abandon_seconds), .min = 0, .max = 86400000 },
 };
 
@@ -203,6 +204,7 @@ static struct folder_config *folder_config_new(void)
         f->recursive = true;
         f->settle_ms = 300;
         f->poll_seconds = 10;
+        f->rescan_minutes = 60 * 100;
         f->abandon_seconds = 600;
         f->mode = 0644;
         f->gid = (gid_t)-1;

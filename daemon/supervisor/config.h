@@ -38,11 +38,12 @@ struct folder_config {
         int64_t settle_ms;
         uint32_t watch; /* enum watch_mode */
         int64_t poll_seconds;
-        int64_t mode;   /* of thumbnails */
-        char *group;    /* of thumbnails, or NULL */
-        gid_t gid;      /* of that group, or (gid_t)-1 */
-        unsigned line;  /* in the file, for messages */
-        bool elsewhere; /* another process of ours serves it, see parts.h */
+        uint32_t rescan_minutes; /* hundredths; 0: never */
+        int64_t mode;            /* of thumbnails */
+        char *group;             /* of thumbnails, or NULL */
+        gid_t gid;               /* of that group, or (gid_t)-1 */
+        unsigned line;           /* in the file, for messages */
+        bool elsewhere;          /* another process of ours serves it, see parts.h */
 };
 
 #define MIB (UINT64_C(1) << 20)

@@ -9,6 +9,7 @@
 #include "path.h"
 #include "provenance.h"
 #include "reading.h"
+#include "recheck.h"
 #include "scan.h"
 
 #include <fcntl.h>
@@ -272,13 +273,18 @@ static bool reading(const struct folder *f)
         return scan_busy(f->backlog) || scan_busy(f->arrivals) || scan_busy(f->polled);
 }
 
-/* All polled folders have been read.  What has gone from there is known by number only, so the outbox says what it was. */
-static void end_polling(struct folder *f)
+static uint64_t now_usec(const struct folder *f)
 {
         uint64_t now = 0;
 
         (void)sd_event_now(f->event, CLOCK_MONOTONIC, &now);
-        if (polling_end(f->polling, now))
+        return now;
+}
+
+/* All polled folders have been read.  What has gone from there is known by number only, so the outbox says what it was. */
+static void end_polling(struct folder *f)
+{
+        if (polling_end(f->polling, now_usec(f)))
                 orphans_scan_complete(f->orphans, polling_why(f->polling) ? polling_found(f->polling) : f->found);
 }
 
@@ -297,8 +303,10 @@ bool folder_step(struct folder *f, unsigned entries, bool only_arrivals)
         } else if (!only_arrivals && scan_busy(f->polled) && (f->turn++ % 2 == 0 || !scan_busy(f->backlog))) {
                 (void)scan_step(f->polled, entries);
         } else if (!only_arrivals && scan_busy(f->backlog)) {
-                if (!scan_step(f->backlog, entries))
+                if (!scan_step(f->backlog, entries)) {
                         orphans_scan_complete(f->orphans, f->found);
+                        recheck_postpone(f->recheck, now_usec(f));
+                }
         } else if (!only_arrivals) {
                 (void)orphans_step(f->orphans, entries);
         }
@@ -308,7 +316,7 @@ bool folder_step(struct folder *f, unsigned entries, bool only_arrivals)
                 f->hooks->lost(f, why, f->userdata);
                 return false;
         }
-        if (!reading(f) && folder_poll_due_usec(f) == 0)
+        if (!reading(f) && polling_due_usec(f->polling) == 0)
                 end_polling(f);
         return folder_scanning(f);
 }
@@ -332,9 +340,14 @@ bool folder_hears(const struct folder *f, const char *file)
         return !polling_has(f->polling, directory);
 }
 
-uint64_t folder_poll_due_usec(const struct folder *f)
+static uint64_t sooner(uint64_t a, uint64_t b)
 {
-        return f->usable ? polling_due_usec(f->polling) : 0;
+        return a > 0 && (b == 0 || a < b) ? a : b;
+}
+
+uint64_t folder_due_usec(const struct folder *f)
+{
+        return f->usable ? sooner(polling_due_usec(f->polling), recheck_due_usec(f->recheck)) : 0;
 }
 
 static void push_polled(const char *directory, void *userdata)
@@ -342,11 +355,15 @@ static void push_polled(const char *directory, void *userdata)
         scan_push(((struct folder *)userdata)->polled, directory);
 }
 
-void folder_poll(struct folder *f, uint64_t now_usec)
+void folder_look(struct folder *f, uint64_t now, bool idle)
 {
-        uint64_t due = folder_poll_due_usec(f);
+        uint64_t due;
 
-        if (due == 0 || due > now_usec)
+        if (!f->usable)
+                return;
+        recheck_go_on(f->recheck, now, idle);
+        due = polling_due_usec(f->polling);
+        if (due == 0 || due > now)
                 return;
         if (!folder_missing(f))
                 polling_begin(f->polling, push_polled, f);

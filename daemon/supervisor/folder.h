@@ -18,7 +18,7 @@
 struct folder;
 
 /* How the supervisor hears of a file. */
-enum folder_found { FOUND_BY_SCAN, FOUND_IN_NEW_FOLDER, FOUND_CLOSED, FOUND_ARRIVED, FOUND_CHANGED, FOUND_GONE };
+enum folder_found { FOUND_BY_SCAN, FOUND_BY_CHECK, FOUND_IN_NEW_FOLDER, FOUND_CLOSED, FOUND_ARRIVED, FOUND_CHANGED, FOUND_GONE };
 
 struct folder_hooks {
         void (*file)(struct folder *folder, const char *file, enum folder_found how, void *userdata);
@@ -52,6 +52,7 @@ struct folder {
         struct scan *arrivals; /* directories that have just appeared */
         struct scan *backlog;  /* everything */
         struct polling *polling;
+        struct recheck *recheck;
         struct scan *polled;    /* the folders that no watch tells of */
         GHashTable *unreadable; /* char *: folders that cannot be read, as the journal knows */
         unsigned turn;          /* of the two, where both are being read */
@@ -93,9 +94,10 @@ void folder_rescan(struct folder *folder);
 /* Something was mounted or unmounted: notice if it was below the inbox. */
 void folder_mounts_changed(struct folder *folder);
 
-/* When the folders in it that are polled are to be read again, 0 for never; and begin with that if it is time. */
-uint64_t folder_poll_due_usec(const struct folder *folder);
-void folder_poll(struct folder *folder, uint64_t now_usec);
+/* When something in it is to be looked at again, as it is polled, or by the safety rescan; 0 for never.  And doing so, if it is time and, for
+ * the latter, the daemon @idle. */
+uint64_t folder_due_usec(const struct folder *folder);
+void folder_look(struct folder *folder, uint64_t now, bool idle);
 
 /* Whether what happens to @file is told by the kernel. */
 bool folder_hears(const struct folder *folder, const char *file);

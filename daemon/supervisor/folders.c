@@ -290,12 +290,12 @@ void folders_rescan(struct folders *s)
                 folder_rescan(nth(s->all, i));
 }
 
-uint64_t folders_poll_due_usec(const struct folders *s)
+uint64_t folders_due_usec(const struct folders *s)
 {
         uint64_t first = 0;
 
         for (guint i = 0; i < s->all->len; i++) {
-                uint64_t due = folder_poll_due_usec(nth(s->all, i));
+                uint64_t due = folder_due_usec(nth(s->all, i));
 
                 if (due > 0 && (first == 0 || due < first))
                         first = due;
@@ -303,10 +303,12 @@ uint64_t folders_poll_due_usec(const struct folders *s)
         return first;
 }
 
-void folders_poll(struct folders *s, uint64_t now_usec)
+void folders_look(struct folders *s, uint64_t now_usec)
 {
+        const bool idle = queue_ready_count(s->work->queue) == 0 && work_is_quiet(s->work);
+
         for (guint i = 0; i < s->all->len; i++)
-                folder_poll(nth(s->all, i), now_usec);
+                folder_look(nth(s->all, i), now_usec, idle);
 }
 
 void folders_probe(struct folders *s)

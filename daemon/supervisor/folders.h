@@ -38,9 +38,9 @@ bool folders_scanning(const struct folders *folders);
 /* Look at everything again. */
 void folders_rescan(struct folders *folders);
 
-/* When the next one is to be polled, 0 for never; and beginning with those for which it is time. */
-uint64_t folders_poll_due_usec(const struct folders *folders);
-void folders_poll(struct folders *folders, uint64_t now_usec);
+/* When one of them is to be looked at again, see folder_due_usec(), 0 for never; and doing so where it is time. */
+uint64_t folders_due_usec(const struct folders *folders);
+void folders_look(struct folders *folders, uint64_t now_usec);
 
 /* See which stalled ones work again. */
 void folders_probe(struct folders *folders);

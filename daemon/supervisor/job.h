@@ -78,6 +78,7 @@ struct job {
         enum job_rewritten rewritten;
         bool touched;                         /* an event came while it was RUNNING or STORING, */
         enum job_rewritten touched_rewritten; /* and what that means */
+        bool checked;                         /* only the safety rescan has told of it */
         bool abandoned;                       /* its folder was closed meanwhile: throw the result away */
         uint64_t changed_usec;                /* the last change that was seen */
         uint64_t complete_usec;               /* when it was found complete */

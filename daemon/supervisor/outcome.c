@@ -156,11 +156,14 @@ void outcome_stall(struct work *w, struct job *job, enum reason reason, const ch
 
 void outcome_skip(struct work *w, struct job *job, enum reason reason, const char *why)
 {
-        log_event(EV_SKIPPED,
-                  FIELDS(F_STR(FILE, job->file), F_STR(INBOX, job->folder->config->inbox), F_STR(REASON, reason_token(reason))),
-                  "%s is left alone: %s", job->file, why);
+        if (!job->checked) { /* that was said before */
+                log_event(
+                        EV_SKIPPED,
+                        FIELDS(F_STR(FILE, job->file), F_STR(INBOX, job->folder->config->inbox), F_STR(REASON, reason_token(reason))),
+                        "%s is left alone: %s", job->file, why);
+                status_skipped(&w->status, reason);
+        }
         job_step(job, JOB_REFUSE);
-        status_skipped(&w->status, reason);
         outcome_finish(w, job);
 }
 

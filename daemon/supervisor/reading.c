@@ -7,6 +7,7 @@
 #include "log.h"
 #include "path.h"
 #include "plan.h"
+#include "recheck.h"
 #include "scan.h"
 
 #include <dirent.h>
@@ -74,9 +75,8 @@ static void attend(struct folder *f, const char *directory, int fd)
                 watch_trouble(f, directory, r);
 }
 
-static bool on_enter(const char *directory, int fd, void *userdata)
+bool reading_enter(struct folder *f, const char *directory, int fd)
 {
-        struct folder *f = (struct folder *)userdata;
         struct stat st;
 
         if (fstat(fd, &st) < 0 || outbox_is(f->outbox, &st)) /* an outbox below the inbox is left out */
@@ -86,6 +86,11 @@ static bool on_enter(const char *directory, int fd, void *userdata)
                 orphans_mounted(f->orphans, directory, fd);
         attend(f, directory, fd);
         return true;
+}
+
+static bool on_enter(const char *directory, int fd, void *userdata)
+{
+        return reading_enter((struct folder *)userdata, directory, fd);
 }
 
 static bool visit(struct folder *f, const char *file, int fd, const char *base, unsigned char type, enum folder_found how)
@@ -246,6 +251,7 @@ void reading_open(struct folder *f)
         f->polled = scan_new(f->inbox_fd, &polled_hooks, f);
         f->polling = polling_new(f->config);
         f->unreadable = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        f->recheck = recheck_new(f);
         f->watch_trouble_told = false;
         reading_tell_polling(f, "", polling_why(f->polling));
 }
@@ -255,6 +261,7 @@ void reading_close(struct folder *f)
         g_clear_pointer(&f->arrivals, scan_free);
         g_clear_pointer(&f->backlog, scan_free);
         g_clear_pointer(&f->polled, scan_free);
+        g_clear_pointer(&f->recheck, recheck_free);
         g_clear_pointer(&f->polling, polling_free);
         g_clear_pointer(&f->unreadable, g_hash_table_unref);
         g_clear_pointer(&f->gone, g_free);

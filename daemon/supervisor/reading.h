@@ -10,6 +10,9 @@
 void reading_open(struct folder *folder);
 void reading_close(struct folder *folder);
 
+/* @directory of the inbox, open as @fd, is about to be read: hear of what happens there from now on.  Returns whether it is to be read. */
+bool reading_enter(struct folder *folder, const char *directory, int fd);
+
 /* For intake_new() with the folder as its data. */
 extern const struct intake_hooks reading_news;
 

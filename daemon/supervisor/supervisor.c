@@ -283,14 +283,14 @@ static int on_due(sd_event_source *source, uint64_t usec, void *userdata)
         }
         if (log_due_usec() > 0 && work_now_usec(&s->work) >= log_due_usec())
                 log_tick();
-        folders_poll(&s->folders, work_now_usec(&s->work));
+        folders_look(&s->folders, work_now_usec(&s->work));
         return 0; /* the post source does the rest */
 }
 
 static void arm_due(struct supervisor *s)
 {
         const uint64_t all[] = { s->work.next_due_usec, s->work.rescan_usec, s->work.probe_usec, log_due_usec(),
-                                 folders_poll_due_usec(&s->folders) };
+                                 folders_due_usec(&s->folders) };
         uint64_t due = 0;
 
         for (size_t i = 0; i < G_N_ELEMENTS(all); i++)

@@ -8,6 +8,7 @@
 #include "log.h"
 #include "outcome.h"
 #include "plan.h"
+#include "recheck.h"
 #include "remedy.h"
 #include "settle.h"
 #include "stall.h"
@@ -44,7 +45,7 @@ void work_file(struct work *w, struct folder *folder, const char *file, enum fol
         enum job_rewritten rewritten = how == FOUND_CHANGED  ? REWRITTEN_NO
                                        : how == FOUND_CLOSED ? REWRITTEN_SURELY
                                                              : REWRITTEN_PERHAPS;
-        bool live = how != FOUND_BY_SCAN;
+        bool live = how != FOUND_BY_SCAN && how != FOUND_BY_CHECK;
 
         if (how == FOUND_GONE) {
                 failures_clear(folder->failures, file);
@@ -54,10 +55,15 @@ void work_file(struct work *w, struct folder *folder, const char *file, enum fol
                         job->touched = true; /* the check before publication sees it */
                 return;
         }
+        if (how == FOUND_BY_CHECK && job) /* it is known */
+                return;
         if (!job) {
                 job = queue_add(w->queue, folder, file, live ? LANE_FRESH : LANE_BACKLOG);
+                if (job)
+                        job->checked = how == FOUND_BY_CHECK;
                 if (!job) { /* too many at once: they lie in the inbox, a scan finds them */
-                        folder_rescan(folder);
+                        if (how != FOUND_BY_CHECK)
+                                folder_rescan(folder);
                         return;
                 }
                 job->changed_usec = work_now_usec(w);
@@ -77,6 +83,7 @@ void work_file(struct work *w, struct folder *folder, const char *file, enum fol
                 suspects_clear(folder->suspects, file);
         }
         job->rewritten = MAX(job->rewritten, rewritten);
+        job->checked &= !live;
 }
 
 void work_try_again(struct work *w, struct folder *folder, const char *file, const struct source *source)
@@ -238,6 +245,9 @@ static void submit(struct work *w, struct job *job)
         job->stalls = job->folder->stalls;
         w->exclusive = job->lane >= LANE_ALONE;
         job_step(job, JOB_START);
+        if (job->checked)
+                recheck_count(job->folder->recheck);
+        job->checked = false;
 }
 
 static void advance(struct work *w, struct job *job)

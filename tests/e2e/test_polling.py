@@ -272,3 +272,25 @@ def test_orphans_of_polled_folders(folders, whole):
         assert os.path.exists(folders.thumbnail(prefix + "b.jpg"))
     finally:
         share.close()
+
+
+# What nothing told of
+
+
+def test_the_safety_rescan_finds_what_was_lost(folders, share):
+    """A share that is watched tells nothing of what others write there; nor does anybody of a thumbnail that is removed."""
+    for name in ("text.txt", "made.jpg"):
+        (share.behind / name).write_bytes(pictures.encoded(**SMALL) if name.endswith(".jpg") else b"no picture")
+    (share.behind / "bad.jpg").write_bytes(b"bad")
+    daemon = poll(folders, 'watch = "inotify"; rescan_minutes = 0.02;')
+    daemon.wait_made("made.jpg")
+    daemon.wait_event("failed", "bad.jpg")
+    (share.behind / "lost.jpg").write_bytes(pictures.encoded(**SMALL))
+    daemon.wait_made("lost.jpg")
+    said = daemon.wait_event("rescan")
+    assert said.number("COUNT") == 1 and said.text("INBOX") == str(folders.inbox)
+    os.unlink(folders.thumbnail("made.jpg"))
+    daemon.wait_event("made", "made.jpg", count=2)
+    daemon.wait_event("rescan", count=2)
+    assert len(daemon.events("skipped")) == len(daemon.events("failed")) == 1, "each was said once, whatever is found again"
+    assert len(daemon.events("rescan")) == 2, "silent when there is nothing to say"
