@@ -62,7 +62,8 @@ struct folder {
         char *stalled;           /* why nothing can be written there now, or NULL */
         enum reason stalled_reason;
         uint64_t stalled_until_usec; /* when to try again */
-        unsigned stalls;             /* in a row */
+        unsigned stalls;             /* in a row, with nothing published in between */
+        unsigned pauses;             /* all of them */
         bool stall_is_seen;          /* a file of our own cannot be written either, so that its end is noticed */
         char *paused;                /* why it is not usable, or NULL */
         uint64_t found;              /* files that the present scan has met, without ignored ones */

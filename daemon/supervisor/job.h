@@ -95,7 +95,7 @@ struct job {
         bool partial;         /* one of its names is taken: not all thumbnails will stand */
         unsigned n_outputs;
         struct job_output *outputs;
-        unsigned stalls;      /* of its folder, when it was handed over */
+        unsigned pauses;      /* of its folder, when it was handed over */
         int slot;             /* of the worker that has it or rendered it */
         int worker_pid;       /* of that worker */
         struct job_made made; /* while STORING */

@@ -35,6 +35,7 @@ void stall_begin(struct work *w, struct folder *f, enum reason reason, const cha
         if (now >= f->stalled_until_usec) { /* not one of several that were in work together */
                 f->stalled_until_usec = now + MIN(STALL_MIN_USEC << MIN(f->stalls, 8U), STALL_MAX_USEC);
                 f->stalls++;
+                f->pauses++;
         }
         if (!f->stalled || f->stalled_reason != reason) {
                 g_autofree char *remedy = remedy_of_folder(f, reason);
@@ -81,7 +82,8 @@ static void end(struct folder *f)
 
 void stall_published(const struct job *job)
 {
-        if (job->stalls == job->folder->stalls)
+        job->folder->stalls = 0; /* it goes on, if haltingly: no longer waits are called for */
+        if (job->pauses == job->folder->pauses)
                 end(job->folder);
 }
 

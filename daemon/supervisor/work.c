@@ -242,7 +242,7 @@ static void submit(struct work *w, struct job *job)
                 return;
         }
         job->slot = slot;
-        job->stalls = job->folder->stalls;
+        job->pauses = job->folder->pauses;
         w->exclusive = job->lane >= LANE_ALONE;
         job_step(job, JOB_START);
         if (job->checked)

@@ -73,10 +73,10 @@ static void test_what_was_seen_and_is_gone(struct fixture *f, gconstpointer data
         g_assert_cmpint(f->job->state, ==, JOB_QUEUED);
         g_assert_cmpuint(stall_until_usec(&f->work, &f->folder), ==, 0);
         g_assert_nonnull(f->folder.stalled); /* until something is published */
-        f->job->stalls = f->folder.stalls - 1;
+        f->job->pauses = f->folder.pauses - 1;
         stall_published(f->job); /* it was in work before */
         g_assert_nonnull(f->folder.stalled);
-        f->job->stalls = f->folder.stalls;
+        f->job->pauses = f->folder.pauses;
         stall_published(f->job);
         g_assert_null(f->folder.stalled);
 }
