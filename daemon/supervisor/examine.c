@@ -17,19 +17,20 @@ uint64_t examine_settle_usec(const struct folder_config *config, const struct so
         uint64_t settle = (uint64_t)config->settle_ms * 1000;
 
         if (source->mtime_nsec / INT64_C(1000000000) == 0)
-                return MAX(settle, NO_MTIME_SETTLE_USEC);
+                return source->end == FORMAT_END_MISSING ? EXAMINE_NEVER : MAX(settle, NO_MTIME_SETTLE_USEC);
         if (source->writers == WRITERS_UNKNOWN && source->end != FORMAT_END_COMPLETE && !heard)
                 return MAX(settle, (uint64_t)config->poll_seconds * 1000000); /* a change shows when the folder is read again */
         return source->writers == WRITERS_NONE && source->end == FORMAT_END_COMPLETE ? 0 : settle;
 }
 
-/* When the file has been quiet for long enough: 0 if it has, else the time at which to look again. */
-static uint64_t quiet_at(const struct work *w, const struct job *job)
+/* Whether the file has been quiet for long enough; else *@ret_due_usec is when to look again, 0 for when something happens to it. */
+static bool is_quiet(const struct work *w, const struct job *job, uint64_t *ret_due_usec)
 {
         bool heard = folder_hears(job->folder, job->file);
-        uint64_t settle = examine_settle_usec(job->folder->config, &job->source, heard), ready = job->changed_usec + settle;
+        uint64_t settle = examine_settle_usec(job->folder->config, &job->source, heard);
 
-        return settle == 0 || ready <= work_now_usec(w) ? 0 : ready;
+        *ret_due_usec = settle == EXAMINE_NEVER ? 0 : job->changed_usec + settle;
+        return settle == 0 || (settle != EXAMINE_NEVER && *ret_due_usec <= work_now_usec(w));
 }
 
 struct objection examine_open_error(int error)
@@ -104,8 +105,7 @@ static bool open_complete(struct work *w, struct job *job)
                 await_writer(w, job);
                 return false;
         }
-        due = quiet_at(w, job);
-        if (due > 0) {
+        if (!is_quiet(w, job, &due)) {
                 job->input_fd = fd_close(job->input_fd);
                 outcome_hold(w, job, REASON_INCOMPLETE, due, now.mtime_nsec / INT64_C(1000000000) == 0);
                 return false;

@@ -191,13 +191,19 @@ static void say_ignored(struct inquiry *q)
 static void say_complete(struct inquiry *q)
 {
         const struct source *s = &q->source;
-        double settle = (double)examine_settle_usec(q->folder->config, s, q->heard) / 1e6;
+        uint64_t settle_usec = examine_settle_usec(q->folder->config, s, q->heard);
+        double settle = (double)settle_usec / 1e6;
         double quiet = (double)(time(NULL) - MAX(s->ctime_sec, s->mtime_nsec / INT64_C(1000000000)));
 
         if (s->writers == WRITERS_SOME) {
                 findings_conclude(q->findings, "Waiting: being-written, and made when it is closed");
                 findings_say(q->findings, "complete", "no: somebody has it open for writing (see 'fuser -v')");
-        } else if (settle == 0) {
+        } else if (settle_usec == EXAMINE_NEVER) {
+                findings_conclude(q->findings, "Waiting: incomplete, and made when the rest of it has come");
+                findings_say(
+                        q->findings, "complete",
+                        "no: its modification time is 0, as an interrupted rsync leaves it, and its end is not that of a whole file");
+        } else if (settle_usec == 0) {
                 findings_say(q->findings, "complete", "yes: nobody has it open for writing, and it ends as such a file should");
         } else {
                 if (quiet < settle)
