@@ -25,7 +25,7 @@ static enum reason check_outputs(const struct job *job, const struct wire_reply 
                 if (r < 0) {
                         *ret_text = r == -EBADMSG ? g_strdup_printf("the worker's thumbnail %s is not what was asked for", o->name)
                                                   : g_strdup_printf("%s: %s", o->name, g_strerror(-r));
-                        return r == -EBADMSG ? REASON_CRASHED : reason_from_errno(r);
+                        return r == -EBADMSG ? REASON_CRASHED : stall_reason(r);
                 }
         }
         return REASON_NONE;

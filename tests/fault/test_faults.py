@@ -65,9 +65,9 @@ def test_a_call_that_fails_for_a_while(folders, long, call):
             provoke(daemon, campaign, call, HITS if call != "fork" else 1, faults)
         assert daemon.returncode is None, f"it died of {error} from {call}\n{daemon.evidence()}"
         assert faults.hits(call), f"{call} was never called"
+        daemon.signal(1)  # an operator's reload, for what waits minutes for one
         if campaign.originals == "move":  # so that the next error meets one that works, not one that pauses for long already
             all_done(campaign, daemon)
-    daemon.signal(1)  # an operator's reload, for what waits minutes for one
     all_done(campaign, daemon)
     daemon.wait(lambda: len(daemon.workers()) == 2, "both workers")
     daemon.wait(lambda: not [pid for pid in children(daemon.pid) if state(pid) == "Z"], "no zombies")
