@@ -93,6 +93,17 @@ static bool on_enter(const char *directory, int fd, void *userdata)
         return reading_enter((struct folder *)userdata, directory, fd);
 }
 
+/* As on_enter(); a folder that is watched from now on is read as a new one: what came since the last reading is news to nobody else. */
+static bool on_enter_polled(const char *directory, int fd, void *userdata)
+{
+        struct folder *f = (struct folder *)userdata;
+        bool in = reading_enter(f, directory, fd);
+
+        if (in && !polling_has(f->polling, directory))
+                scan_push(f->arrivals, directory);
+        return in;
+}
+
 static bool visit(struct folder *f, const char *file, int fd, const char *base, unsigned char type, enum folder_found how)
 {
         const char *rule = ignore_rule_of_name(f->config, base); /* what holds it is not ignored, or would not be read */
@@ -181,7 +192,7 @@ static void on_scan_trouble(const char *directory, int error, void *userdata)
 
 static const struct scan_hooks backlog_hooks = { on_enter, on_found_backlog, on_scan_trouble };
 static const struct scan_hooks arrival_hooks = { on_enter, on_found_arrival, on_scan_trouble };
-static const struct scan_hooks polled_hooks = { on_enter, on_found_polled, on_scan_trouble };
+static const struct scan_hooks polled_hooks = { on_enter_polled, on_found_polled, on_scan_trouble };
 
 /* ---- news from the inbox */
 
