@@ -122,6 +122,13 @@ void report_end(struct report *r)
         g_clear_pointer(&r->name, g_free);
 }
 
+void report_show(void)
+{
+        log_show(UINT64_C(1) << EV_FAILED | UINT64_C(1) << EV_RETRY | UINT64_C(1) << EV_WAITING | UINT64_C(1) << EV_PAUSED |
+                 UINT64_C(1) << EV_WORKER_LOST | UINT64_C(1) << EV_WORKER_TIMEOUT | UINT64_C(1) << EV_TROUBLE |
+                 UINT64_C(1) << EV_PROGRESS);
+}
+
 void report_summary(const struct report *r, bool interrupted)
 {
         double seconds = (double)g_get_real_time() / 1e6 - r->started;

@@ -29,10 +29,14 @@ struct report {
 /* With @bar, log lines on stderr and the bar make room for each other from now on. */
 void report_init(struct report *report, bool bar);
 
-/* There are workers and folders to speak of, and @parts unless NULL; with @part it is us who are one.  And there are none any more, of which also the file of metrics is removed. */
+/* There are workers and folders to speak of, and @parts unless NULL; with @part it is us who are one.  And there are none any more:
+ * the file of metrics is removed as well. */
 void report_begin(struct report *report, sd_event *event, struct work *work, const struct folders *folders, const struct parts *parts,
                   bool part);
 void report_end(struct report *report);
+
+/* For --once: write to stderr besides, when that is no terminal, what somebody should know of, and how far it is. */
+void report_show(void);
 
 /* What became of all, on stdout, for the end of --once; before work and folders are freed. */
 void report_summary(const struct report *report, bool interrupted);

@@ -25,11 +25,7 @@
 #include <time.h>
 
 #define LOCK_WAIT_USEC UINT64_C(5000000)
-/* Events that --once writes to stderr besides, when that is no terminal: what somebody should know of, and how far it is. */
-#define SHOWN_BY_ONCE \
-        (UINT64_C(1) << EV_FAILED | UINT64_C(1) << EV_RETRY | UINT64_C(1) << EV_WAITING | UINT64_C(1) << EV_PAUSED | \
-         UINT64_C(1) << EV_WORKER_LOST | UINT64_C(1) << EV_WORKER_TIMEOUT | UINT64_C(1) << EV_TROUBLE | UINT64_C(1) << EV_PROGRESS)
-#define SCAN_ENTRIES 256U /* between two looks at anything else */
+#define SCAN_ENTRIES   256U /* between two looks at anything else */
 
 struct supervisor {
         const struct options *options;
@@ -485,7 +481,7 @@ int supervisor_run(const struct options *options, struct config *config)
         status = start(&s);
         if (status == 0) {
                 if (options->once)
-                        log_show(SHOWN_BY_ONCE);
+                        report_show();
                 status = sd_event_loop(s.event);
                 if (status < 0) {
                         log_event(EV_TROUBLE, NO_FIELDS, "The event loop failed: %s", g_strerror(-status));
