@@ -23,6 +23,8 @@ def shape(line):
     line = line.replace("disabled", "enabled")  # that is the tests' to say
     line = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "DATE", line)
     line = re.sub(r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun) DATE \w+; .* ago", "SINCE", line)
+    line = re.sub(r"[\d.]+ (s|min|h) left", "TIME left", line)
+    line = re.sub(r"(thumbnail-worker \d+ \d+) [0-9a-f]+$", r"\1 FORMATS", line)
     return re.sub(r"\d+(\.\d+)?", "N", line).rstrip()
 
 
