@@ -14,13 +14,14 @@ TOLD = 20  # FLOOD_TOLD_MAX
 
 
 def armed_timers(daemon):
-    """Of the event loop: what will wake the daemon up."""
+    """Of the event loop: what will wake the daemon up within the next minute.  The safety rescan comes once an hour."""
     found = []
     for info in Path(f"/proc/{daemon.pid}/fdinfo").iterdir():
         text = ""
         with contextlib.suppress(FileNotFoundError):  # closed meanwhile
             text = info.read_text()
-        found += [text for value in re.findall(r"^it_value: \((\d+), (\d+)\)", text, re.MULTILINE) if set(value) != {"0"}]
+        left = re.findall(r"^it_value: \((\d+), (\d+)\)", text, re.MULTILINE)
+        found += [text for seconds, nsec in left if int(seconds) + int(nsec) > 0 and int(seconds) < 60]
     return found
 
 
