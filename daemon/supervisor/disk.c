@@ -16,7 +16,7 @@ struct disk {
         pthread_t thread;
         pthread_mutex_t mutex;
         pthread_cond_t wanted;
-        GQueue todo, done; /* of struct disk_task */
+        GQueue asked, done; /* of struct disk_task */
         bool stop;
         int event_fd; /* readable when there is something in done */
         sd_event_source *source;
@@ -52,13 +52,13 @@ static void *disk_thread(void *data)
                 GQueue group = G_QUEUE_INIT;
 
                 (void)pthread_mutex_lock(&d->mutex);
-                while (!d->stop && g_queue_is_empty(&d->todo))
+                while (!d->stop && g_queue_is_empty(&d->asked))
                         (void)pthread_cond_wait(&d->wanted, &d->mutex);
                 if (d->stop) {
                         (void)pthread_mutex_unlock(&d->mutex);
                         return NULL;
                 }
-                append_all(&group, &d->todo);
+                append_all(&group, &d->asked);
                 (void)pthread_mutex_unlock(&d->mutex);
 
                 run_group(&group);
@@ -133,7 +133,7 @@ void disk_free(struct disk *d)
         (void)pthread_mutex_unlock(&d->mutex);
         (void)pthread_join(d->thread, NULL);
         (void)sd_event_source_disable_unref(d->source);
-        g_queue_clear(&d->todo);
+        g_queue_clear(&d->asked);
         g_queue_clear(&d->done);
         (void)fd_close(d->event_fd);
         (void)pthread_cond_destroy(&d->wanted);
@@ -144,7 +144,7 @@ void disk_free(struct disk *d)
 void disk_submit(struct disk *d, struct disk_task *task)
 {
         (void)pthread_mutex_lock(&d->mutex);
-        g_queue_push_tail(&d->todo, task);
+        g_queue_push_tail(&d->asked, task);
         (void)pthread_cond_signal(&d->wanted);
         (void)pthread_mutex_unlock(&d->mutex);
 }
