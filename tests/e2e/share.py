@@ -51,7 +51,7 @@ class Share:
 
     def break_off(self):
         """The server is gone, and what it has mounted is still there: every call fails."""
-        os.kill(self._process.pid, signal.SIGKILL)
+        self._process.kill()
         self.watcher.wait(lambda: self.ended, "the end of the share")
 
     def unmount(self):
@@ -61,6 +61,4 @@ class Share:
     def close(self):
         while self.is_mounted():
             self.unmount()
-        if not self.ended:
-            os.kill(self._process.pid, signal.SIGKILL)
-            self.watcher.wait(lambda: self.ended, "the end of the share")
+        self.break_off()  # unless it has ended by itself, as it does when nothing of it is mounted any more
