@@ -193,7 +193,8 @@ static void say_complete(struct inquiry *q)
         const struct source *s = &q->source;
         uint64_t settle_usec = examine_settle_usec(q->folder->config, s, q->heard);
         double settle = (double)settle_usec / 1e6;
-        double quiet = (double)(time(NULL) - MAX(s->ctime_sec, s->mtime_nsec / INT64_C(1000000000)));
+        const struct timespec changed = q->st.st_ctim; /* of content, too, whatever its mtime was set to */
+        double quiet = (double)g_get_real_time() / 1e6 - (double)changed.tv_sec - (double)changed.tv_nsec / 1e9;
 
         if (s->writers == WRITERS_SOME) {
                 findings_conclude(q->findings, "Waiting: being-written, and made when it is closed");

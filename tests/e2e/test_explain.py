@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 
 import pictures
 import pytest
@@ -275,6 +276,16 @@ def test_incomplete(folders, explain):
     assert "its end is not that of a whole file" in said["complete"]
     os.utime(folders.inbox / "a.jpg", ns=(0, 0))
     assert "interrupted rsync" in explain("a.jpg")["complete"]
+
+
+def test_quiet_is_counted_from_the_last_change_to_the_microsecond(folders, explain):
+    """Not from a modification time that somebody gave it, nor by whole seconds: what was written a moment ago is complete after 0.3 s."""
+    path = settled(folders.inbox / "a.jpg", GOOD[:-20])
+    time.sleep(0.3)  # what is tested is how time is counted
+    assert explain("a.jpg").verdict.startswith("To be made")
+    os.utime(path, (time.time() + 86400,) * 2)
+    time.sleep(0.3)
+    assert explain("a.jpg").verdict.startswith("To be made")
 
 
 @pytest.fixture
