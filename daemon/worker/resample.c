@@ -31,8 +31,25 @@
 #define BLOCK_MAX 32768U
 #define TAPS_MAX  4096.0
 
+/* Machines with wider vectors than the least that is sure to be there use them. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define VECTORS __attribute__((target_clones("avx2", "default")))
+#else
+#define VECTORS
+#endif
+
+/* What a filter of one axis follows from. */
+struct axis_shape {
+        uint32_t n_in, n_out;
+        double from, length;
+        uint32_t multiple; /* of the number of taps */
+        bool linear;
+};
+
 /* The filter of one axis: for each result, @taps weights from input @first[] on. */
 struct axis {
+        struct axis_shape shape;
+        unsigned users;
         unsigned block; /* input samples that are averaged to one first */
         uint32_t n_in;  /* after averaging */
         uint32_t n_out, taps;
@@ -44,10 +61,10 @@ struct resampler {
         uint32_t in_w, in_h, out_w, out_h;
         unsigned bands;
         bool alpha;
-        struct axis across, down;
-        uint32_t row, next_out; /* rows taken, rows given */
-        size_t line_samples;    /* across.n_in × bands, padded */
-        size_t plane_samples;   /* across.n_in, padded */
+        struct axis *across, *down; /* shared */
+        uint32_t row, next_out;     /* rows taken, rows given */
+        size_t line_samples;        /* across.n_in × bands, padded */
+        size_t plane_samples;       /* across.n_in, padded */
         uint32_t ring_rows;
         uint32_t *sums;       /* [in_w × bands], of the rows of a block so far; NULL if nothing is averaged or weighted */
         int16_t *ring;        /* [ring_rows][line_samples] */
@@ -121,32 +138,71 @@ static void axis_weigh(struct axis *a, uint32_t i, double centre, double spread,
         quantise(w, sum, a->taps, a->weights + (size_t)i * a->taps);
 }
 
-/* The factor that is left to the filter after averaging is below 4 for anything but absurd sizes, which bounds the taps. */
-static bool axis_init(struct axis *a, uint32_t n_in, double from, double length, uint32_t n_out, bool linear, uint32_t multiple)
+static void axis_unref(struct axis *a)
 {
-        double scale = length / n_out, spread;
-        g_autofree float *w = NULL;
-
-        a->block = scale >= 4 ? MIN((unsigned)(scale / 2), BLOCK_MAX) : 1;
-        a->n_in = (n_in + a->block - 1) / a->block;
-        a->n_out = n_out;
-        scale /= a->block;
-        spread = MAX(scale, 1.0);
-        a->taps = (uint32_t)round_up((size_t)MIN(ceil(2 * LOBES * spread), TAPS_MAX), multiple);
-        w = g_try_new(float, a->taps);
-        a->first = g_try_new(uint32_t, n_out);
-        a->weights = (int16_t *)g_try_malloc_n((size_t)n_out * a->taps, sizeof(int16_t));
-        if (!w || !a->first || !a->weights)
-                return false;
-        for (uint32_t i = 0; i < n_out; i++)
-                axis_weigh(a, i, from / a->block + (i + 0.5) * scale, spread, linear && scale < 1, w);
-        return true;
-}
-
-static void axis_done(struct axis *a)
-{
+        if (!a || --a->users > 0)
+                return;
         g_free(a->first);
         g_free(a->weights);
+        g_free(a);
+}
+
+/* The factor that is left to the filter after averaging is below 4 for anything but absurd sizes, which bounds the taps. */
+static struct axis *axis_new(const struct axis_shape *s)
+{
+        double scale = s->length / s->n_out, spread;
+        g_autofree float *w = NULL;
+        struct axis *a = g_new0(struct axis, 1);
+
+        a->shape = *s;
+        a->users = 1;
+        a->block = scale >= 4 ? MIN((unsigned)(scale / 2), BLOCK_MAX) : 1;
+        a->n_in = (s->n_in + a->block - 1) / a->block;
+        a->n_out = s->n_out;
+        scale /= a->block;
+        spread = MAX(scale, 1.0);
+        a->taps = (uint32_t)round_up((size_t)MIN(ceil(2 * LOBES * spread), TAPS_MAX), s->multiple);
+        w = g_try_new(float, a->taps);
+        a->first = g_try_new(uint32_t, a->n_out);
+        a->weights = (int16_t *)g_try_malloc_n((size_t)a->n_out * a->taps, sizeof(int16_t));
+        if (!w || !a->first || !a->weights) {
+                axis_unref(a);
+                return NULL;
+        }
+        for (uint32_t i = 0; i < a->n_out; i++)
+                axis_weigh(a, i, s->from / a->block + (i + 0.5) * scale, spread, s->linear && scale < 1, w);
+        return a;
+}
+
+static bool shape_equal(const struct axis_shape *a, const struct axis_shape *b)
+{
+        return a->n_in == b->n_in && a->n_out == b->n_out && a->multiple == b->multiple && a->linear == b->linear &&
+               memcmp(&a->from, &b->from, sizeof a->from) == 0 && memcmp(&a->length, &b->length, sizeof a->length) == 0;
+}
+
+#define KEPT_AXES  8U
+#define KEPT_BYTES 65536U
+
+/* The filter for @s.  The last few small ones are kept: both planes of colour have the same, and pictures of one camera. */
+static struct axis *axis_ref(const struct axis_shape *s)
+{
+        static struct axis *kept[KEPT_AXES];
+        static unsigned next;
+        struct axis *a;
+
+        for (unsigned i = 0; i < KEPT_AXES; i++)
+                if (kept[i] && shape_equal(&kept[i]->shape, s)) {
+                        kept[i]->users++;
+                        return kept[i];
+                }
+        a = axis_new(s);
+        if (a && (size_t)a->n_out * (a->taps * sizeof *a->weights + sizeof *a->first) <= KEPT_BYTES) {
+                axis_unref(kept[next]);
+                kept[next] = a;
+                next = (next + 1) % KEPT_AXES;
+                a->users++;
+        }
+        return a;
 }
 
 uint64_t resampler_bytes(uint32_t in_w, unsigned bands, uint32_t out_w, uint32_t out_h)
@@ -159,21 +215,21 @@ uint64_t resampler_bytes(uint32_t in_w, unsigned bands, uint32_t out_w, uint32_t
 
 static bool allocate(struct resampler *r)
 {
-        size_t plane = round_up(r->across.n_in + r->across.taps, PAD);
+        size_t plane = round_up(r->across->n_in + r->across->taps, PAD);
 
-        r->line_samples = round_up(r->across.n_in * (size_t)r->bands + r->across.taps, PAD);
-        r->ring_rows = r->down.taps + 1;
+        r->line_samples = round_up(r->across->n_in * (size_t)r->bands + r->across->taps, PAD);
+        r->ring_rows = r->down->taps + 1;
         r->ring = (int16_t *)g_try_malloc0_n(r->ring_rows * r->line_samples, sizeof *r->ring);
-        r->rows = g_try_new0(const int16_t *, r->down.taps);
+        r->rows = g_try_new0(const int16_t *, r->down->taps);
         r->line = (int16_t *)g_try_malloc_n(r->line_samples, sizeof *r->line);
         r->result = (int32_t *)g_try_malloc_n((size_t)r->out_w * r->bands, sizeof *r->result);
         if (r->bands > 1)
                 r->planes = (int16_t *)g_try_malloc0_n(plane * r->bands, sizeof *r->planes);
-        if (r->alpha || r->across.block > 1 || r->down.block > 1)
+        if (r->alpha || r->across->block > 1 || r->down->block > 1)
                 r->sums = (uint32_t *)g_try_malloc0_n((size_t)r->in_w * r->bands, sizeof *r->sums);
         r->plane_samples = plane;
         return r->ring && r->rows && r->line && r->result && (r->bands == 1 || r->planes) &&
-               (!(r->alpha || r->across.block > 1 || r->down.block > 1) || r->sums);
+               (!(r->alpha || r->across->block > 1 || r->down->block > 1) || r->sums);
 }
 
 struct resampler *resampler_new(uint32_t in_w, uint32_t in_h, unsigned bands, bool alpha, bool linear, struct rect part,
@@ -188,8 +244,9 @@ struct resampler *resampler_new(uint32_t in_w, uint32_t in_h, unsigned bands, bo
         r->bands = bands;
         r->alpha = alpha;
         r->out = out;
-        if (axis_init(&r->across, in_w, part.x, part.w, out_w, linear, ACROSS_TAPS) &&
-            axis_init(&r->down, in_h, part.y, part.h, out_h, linear, DOWN_TAPS) && allocate(r))
+        r->across = axis_ref(&(struct axis_shape){ in_w, out_w, part.x, part.w, ACROSS_TAPS, linear });
+        r->down = axis_ref(&(struct axis_shape){ in_h, out_h, part.y, part.h, DOWN_TAPS, linear });
+        if (r->across && r->down && allocate(r))
                 return r;
         resampler_free(r);
         return NULL;
@@ -199,8 +256,8 @@ void resampler_free(struct resampler *r)
 {
         if (!r)
                 return;
-        axis_done(&r->across);
-        axis_done(&r->down);
+        axis_unref(r->across);
+        axis_unref(r->down);
         g_free(r->sums);
         g_free(r->ring);
         g_free(r->rows);
@@ -223,7 +280,7 @@ static inline __attribute__((always_inline)) void sum_weighted(const uint8_t *re
 }
 
 /* Add one row to the sums of its block. */
-static void sum_row(const struct resampler *r, const uint8_t *restrict row)
+VECTORS static void sum_row(const struct resampler *r, const uint8_t *restrict row)
 {
         size_t n = (size_t)r->in_w * r->bands;
         uint32_t *restrict sums = r->sums;
@@ -241,11 +298,11 @@ static void sum_row(const struct resampler *r, const uint8_t *restrict row)
 static inline __attribute__((always_inline)) void average_bands(const struct resampler *r, unsigned bands, unsigned rows,
                                                                 int16_t *restrict line)
 {
-        const unsigned block = r->across.block;
+        const unsigned block = r->across->block;
         const float unit = (1 << SAMPLE_BITS) / (r->alpha ? 255.0F : 1.0F) / (float)rows;
         const uint32_t *sums = r->sums;
 
-        for (uint32_t x = 0; x < r->across.n_in; x++) {
+        for (uint32_t x = 0; x < r->across->n_in; x++) {
                 uint32_t n = MIN(block, r->in_w - x * block);
                 float each = unit / (float)n, sum[4] = { 0, 0, 0, 0 };
 
@@ -258,7 +315,7 @@ static inline __attribute__((always_inline)) void average_bands(const struct res
 }
 
 /* And forget them. */
-static void average(const struct resampler *r, unsigned rows, int16_t *line)
+VECTORS static void average(const struct resampler *r, unsigned rows, int16_t *line)
 {
         if (r->bands == 1)
                 average_bands(r, 1, rows, line);
@@ -272,15 +329,15 @@ static void average(const struct resampler *r, unsigned rows, int16_t *line)
 }
 
 /* The quick way from a row to a line where nothing is averaged or weighted. */
-static void widen(const uint8_t *restrict row, size_t n, int16_t *restrict line)
+VECTORS static void widen(const uint8_t *restrict row, size_t n, int16_t *restrict line)
 {
         for (size_t i = 0; i < n; i++)
                 line[i] = (int16_t)(row[i] << SAMPLE_BITS);
 }
 
 /* Add the upper halves of the products of four rows with their weights. */
-static void add_rows(int16_t *restrict sums, const int16_t *restrict a, const int16_t *restrict b, const int16_t *restrict c,
-                     const int16_t *restrict d, const int16_t *w, size_t n)
+VECTORS static void add_rows(int16_t *restrict sums, const int16_t *restrict a, const int16_t *restrict b, const int16_t *restrict c,
+                             const int16_t *restrict d, const int16_t *w, size_t n)
 {
         const int16_t u = w[0], v = w[1], x = w[2], y = w[3];
 
@@ -293,7 +350,7 @@ static void add_rows(int16_t *restrict sums, const int16_t *restrict a, const in
 /* One line from the ring.  Each product loses half a unit by rounding down: begin with the sum of what will be lost. */
 static void filter_down(struct resampler *r, uint32_t y)
 {
-        const struct axis *a = &r->down;
+        const struct axis *a = r->down;
         const int16_t *w = a->weights + (size_t)y * a->taps;
         int16_t lost = 0;
 
@@ -324,7 +381,7 @@ static inline __attribute__((always_inline)) void filter_along(const struct axis
 }
 
 /* By the commonest numbers of taps, so that the compiler can unroll the sum. */
-static void filter_across(const struct axis *a, const int16_t *line, int32_t *result)
+VECTORS static void filter_across(const struct axis *a, const int16_t *line, int32_t *result)
 {
         if (a->taps == ACROSS_TAPS)
                 filter_along(a, line, ACROSS_TAPS, result);
@@ -336,14 +393,14 @@ static void filter_across(const struct axis *a, const int16_t *line, int32_t *re
                 filter_along(a, line, a->taps, result);
 }
 
-static void split(const struct resampler *r)
+VECTORS static void split(const struct resampler *r)
 {
         const unsigned bands = r->bands;
 
         for (unsigned b = 0; b < bands; b++) {
                 int16_t *plane = r->planes + b * r->plane_samples;
 
-                for (uint32_t x = 0; x < r->across.n_in; x++)
+                for (uint32_t x = 0; x < r->across->n_in; x++)
                         plane[x] = r->line[(size_t)x * bands + b];
         }
 }
@@ -360,7 +417,7 @@ static inline __attribute__((always_inline)) void store_band(const int32_t *rest
                 out[x * bands] = to_byte(result[x]);
 }
 
-static void store(const struct resampler *r, uint8_t *out)
+VECTORS static void store(const struct resampler *r, uint8_t *out)
 {
         if (r->bands == 1) {
                 store_band(r->result, r->out_w, 1, out);
@@ -396,11 +453,11 @@ static void finish_row(struct resampler *r)
 
         filter_down(r, r->next_out);
         if (r->bands == 1) {
-                filter_across(&r->across, r->line, r->result);
+                filter_across(r->across, r->line, r->result);
         } else {
                 split(r);
                 for (unsigned b = 0; b < r->bands; b++)
-                        filter_across(&r->across, r->planes + b * r->plane_samples, r->result + (size_t)b * r->out_w);
+                        filter_across(r->across, r->planes + b * r->plane_samples, r->result + (size_t)b * r->out_w);
         }
         if (r->alpha)
                 store_alpha(r, out);
@@ -411,7 +468,7 @@ static void finish_row(struct resampler *r)
 
 void resampler_push(struct resampler *r, const uint8_t *row)
 {
-        const struct axis *down = &r->down;
+        const struct axis *down = r->down;
         uint32_t y = r->row, line = y / down->block, in_block = y % down->block + 1;
         int16_t *samples = r->ring + line % r->ring_rows * r->line_samples;
 
