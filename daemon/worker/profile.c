@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Keeps the last few transforms.  Reads by itself only the tags of ICC.1 that define a matrix profile: three colorants and three
+/* Keeps the last few conversions.  What lcms prepares for a profile of three curves and a matrix, as most are, takes longer than a small
+ * thumbnail, and its use longer than the arithmetic needs: there, lcms reads the profile, and the conversion is done here.  Reads by itself only the tags of ICC.1 that define a matrix profile: three colorants and three
  * curves, every offset checked. */
 
 #include "profile.h"
@@ -94,13 +95,20 @@ bool profile_is_srgb(GBytes *icc)
                curve_is_srgb(&p, TAG('g', 'T', 'R', 'C')) && curve_is_srgb(&p, TAG('b', 'T', 'R', 'C'));
 }
 
-/* Prepared transforms, the most recent first. */
+/* Of three curves and a matrix: each sample to light, light to that of sRGB. */
+struct shaper {
+        float light[3][256]; /* 0 to 1 */
+        float matrix[3][3];  /* [of sRGB][of the profile] */
+};
+
+/* Prepared conversions, the most recent first. */
 enum { KEPT = 16 };
 
 static struct kept {
         GBytes *icc;
         enum profile_space space;
         bool alpha;
+        struct shaper *shaper; /* one of these two */
         cmsHTRANSFORM transform;
 } kept[KEPT];
 
@@ -117,10 +125,76 @@ static void drop(struct kept *k)
                 cmsDeleteTransform(k->transform);
         if (k->icc)
                 g_bytes_unref(k->icc);
+        g_free(k->shaper);
         *k = (struct kept){ 0 };
 }
 
-static cmsHTRANSFORM prepare_between(cmsHPROFILE from, cmsHPROFILE to, enum profile_space space, bool alpha)
+/* Light of sRGB in steps so small that each gives the right byte or the one beside it: near black the curve is steep. */
+enum { LIGHT_STEPS = 16384 };
+
+static const uint8_t *srgb_of_light(void)
+{
+        static uint8_t bytes[LIGHT_STEPS + 1];
+
+        if (bytes[LIGHT_STEPS] == 0)
+                for (int i = 0; i <= LIGHT_STEPS; i++) {
+                        double v = (double)i / LIGHT_STEPS;
+
+                        bytes[i] = (uint8_t)(255 * (v <= 0.0031308 ? v * 12.92 : 1.055 * pow(v, 1 / 2.4) - 0.055) + 0.5);
+                }
+        return bytes;
+}
+
+static struct shaper *shaper_new(cmsHPROFILE from)
+{
+        static const cmsTagSignature curves[] = { cmsSigRedTRCTag, cmsSigGreenTRCTag, cmsSigBlueTRCTag };
+        static const cmsTagSignature colorants[] = { cmsSigRedColorantTag, cmsSigGreenColorantTag, cmsSigBlueColorantTag };
+        /* from the XYZ of D50, to which profiles are adapted, to the light of sRGB: the inverse of sRGB's own colorants */
+        static const double inverse[3][3] = {
+                { 3.1338561, -1.6168667, -0.4906146 },
+                { -0.9787684, 1.9161415, 0.0334540 },
+                { 0.0719453, -0.2289914, 1.4052427 },
+        };
+        struct shaper *s = g_new(struct shaper, 1);
+
+        for (int c = 0; c < 3; c++) {
+                const cmsToneCurve *curve = (const cmsToneCurve *)cmsReadTag(from, curves[c]);
+                const cmsCIEXYZ *xyz = (const cmsCIEXYZ *)cmsReadTag(from, colorants[c]);
+
+                if (!curve || !xyz) {
+                        g_free(s);
+                        return NULL;
+                }
+                for (int i = 0; i < 256; i++) {
+                        const float light = cmsEvalToneCurveFloat(curve, (float)i / 255);
+
+                        s->light[c][i] = light > 0 ? MIN(light, 1) : 0; /* of a hostile curve, what is no number, too */
+                }
+                for (int to = 0; to < 3; to++)
+                        s->matrix[to][c] = (float)(inverse[to][0] * xyz->X + inverse[to][1] * xyz->Y + inverse[to][2] * xyz->Z);
+        }
+        return s;
+}
+
+static void shape(const struct shaper *s, bool alpha, const uint8_t *in, uint8_t *out, size_t n)
+{
+        const uint8_t *bytes = srgb_of_light();
+        const unsigned bands = 3U + alpha;
+
+        for (size_t i = 0; i < n; i++, in += bands, out += bands) {
+                const float r = s->light[0][in[0]], g = s->light[1][in[1]], b = s->light[2][in[2]];
+
+                for (int c = 0; c < 3; c++) {
+                        float light = s->matrix[c][0] * r + s->matrix[c][1] * g + s->matrix[c][2] * b;
+
+                        out[c] = bytes[(int)(CLAMP(light, 0.0F, 1.0F) * LIGHT_STEPS + 0.5F)];
+                }
+                if (alpha)
+                        out[3] = in[3];
+        }
+}
+
+static void prepare_between(cmsHPROFILE from, cmsHPROFILE to, struct kept *k)
 {
         static const cmsColorSpaceSignature signatures[] = {
                 [PROFILE_GREY] = cmsSigGrayData, [PROFILE_RGB] = cmsSigRgbData, [PROFILE_CMYK] = cmsSigCmykData
@@ -131,23 +205,27 @@ static cmsHTRANSFORM prepare_between(cmsHPROFILE from, cmsHPROFILE to, enum prof
         cmsUInt32Number intent = cmsIsIntentSupported(from, INTENT_RELATIVE_COLORIMETRIC, LCMS_USED_AS_INPUT)
                                          ? INTENT_RELATIVE_COLORIMETRIC
                                          : INTENT_PERCEPTUAL;
-        cmsUInt32Number extra = EXTRA_SH(alpha ? 1 : 0);
+        cmsUInt32Number extra = EXTRA_SH(k->alpha ? 1 : 0);
 
-        if (cmsGetColorSpace(from) != signatures[space]) {
+        if (cmsGetColorSpace(from) != signatures[k->space]) {
                 on_complaint(NULL, 0, "it is not for pictures of this kind");
-                return NULL;
+                return;
         }
-        return cmsCreateTransform(from, formats[space] | extra, to, TYPE_RGB_8 | extra, intent,
-                                  cmsFLAGS_BLACKPOINTCOMPENSATION | (alpha ? cmsFLAGS_COPY_ALPHA : 0));
+        if (k->space == PROFILE_RGB && cmsGetPCS(from) == cmsSigXYZData && cmsIsMatrixShaper(from) &&
+            !cmsIsCLUT(from, intent, LCMS_USED_AS_INPUT))
+                k->shaper = shaper_new(from);
+        if (!k->shaper)
+                k->transform = cmsCreateTransform(from, formats[k->space] | extra, to, TYPE_RGB_8 | extra, intent,
+                                                  cmsFLAGS_BLACKPOINTCOMPENSATION | (k->alpha ? cmsFLAGS_COPY_ALPHA : 0));
 }
 
-static cmsHTRANSFORM prepare(GBytes *icc, enum profile_space space, bool alpha)
+/* Returns false, with a complaint, if the profile cannot be used. */
+static bool prepare(GBytes *icc, struct kept *k)
 {
         gsize size;
         const void *bytes = g_bytes_get_data(icc, &size);
         static cmsHPROFILE to; /* kept too: its curve is computed point by point */
         cmsHPROFILE from;
-        cmsHTRANSFORM transform = NULL;
 
         (void)snprintf(complaint, sizeof complaint, "lcms gave no reason");
         cmsSetLogErrorHandler(on_complaint);
@@ -155,10 +233,10 @@ static cmsHTRANSFORM prepare(GBytes *icc, enum profile_space space, bool alpha)
         if (!to)
                 to = cmsCreate_sRGBProfile();
         if (from && to)
-                transform = prepare_between(from, to, space, alpha);
+                prepare_between(from, to, k);
         if (from)
                 (void)cmsCloseProfile(from);
-        return transform;
+        return k->shaper || k->transform;
 }
 
 const char *profile_to_srgb(GBytes *icc, enum profile_space space, bool alpha, const uint8_t *in, uint8_t *out, size_t n)
@@ -171,8 +249,8 @@ const char *profile_to_srgb(GBytes *icc, enum profile_space space, bool alpha, c
         if (i < KEPT && kept[i].icc) {
                 hit = kept[i];
         } else {
-                hit = (struct kept){ .space = space, .alpha = alpha, .transform = prepare(icc, space, alpha) };
-                if (!hit.transform)
+                hit = (struct kept){ .space = space, .alpha = alpha };
+                if (!prepare(icc, &hit))
                         return complaint;
                 hit.icc = g_bytes_ref(icc);
                 i = MIN(i, KEPT - 1U);
@@ -180,6 +258,10 @@ const char *profile_to_srgb(GBytes *icc, enum profile_space space, bool alpha, c
         }
         memmove(kept + 1, kept, i * sizeof *kept);
         kept[0] = hit;
+        if (hit.shaper) {
+                shape(hit.shaper, alpha, in, out, n);
+                return NULL;
+        }
         while (n > 0) { /* lcms counts in 32 bits */
                 cmsUInt32Number part = (cmsUInt32Number)MIN(n, (size_t)1 << 20);
                 static const unsigned bands[] = { [PROFILE_GREY] = 1, [PROFILE_RGB] = 3, [PROFILE_CMYK] = 4 };

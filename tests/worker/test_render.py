@@ -4,6 +4,7 @@
 import io
 import os
 import socket
+import struct
 
 import numpy
 import pytest
@@ -165,6 +166,43 @@ def test_profiles(worker):
     assert difference(made(reply), quarters(100, 50))[1] < 12 and "profile" in reply.text
     reply = worker.render(encode(quarters(), "JPEG", quality=95, icc_profile=b"rubbish" * 40), spec(100, 50, format="png"))
     assert difference(made(reply), quarters(100, 50))[1] < 24 and "profile" in reply.text
+
+
+def profiles():
+    """One file of the corpus for each profile of three curves and a matrix that there is."""
+    found = {}
+    for path in sorted((CORPUS / "seed1000").iterdir()):
+        icc = Image.open(path).info.get("icc_profile")
+        if icc and icc[16:24] == b"RGB XYZ ":
+            found.setdefault(icc, path)
+    return found
+
+
+def test_profiles_of_curves_and_a_matrix_are_converted_as_the_library_does(worker):
+    assert len(profiles()) >= 12
+    colours = numpy.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=numpy.uint8)
+    colours[0] = numpy.arange(64)[:, None]  # near black
+    for icc, path in profiles().items():
+        image = Image.fromarray(colours)
+        theirs = ImageCms.profileToProfile(image, io.BytesIO(icc), ImageCms.createProfile("sRGB"), renderingIntent=1)
+        ours = made(worker.render(encode(image, "PNG", icc_profile=icc), spec(64, 64, format="png")))
+        off = numpy.abs(numpy.asarray(theirs, dtype=int) - numpy.asarray(ours))
+        assert off.max() <= 1 and off.mean() < 0.05, path.name
+
+
+@pytest.mark.parametrize("curve", [b"para\0\0\0\0\0\4\0\0" + bytes.fromhex("80000000" * 7), b"curv\0\0\0\0\0\0\0\1\0\0\0\0",
+                                   b"curv\0\0\0\0\0\0\0\2\xff\xff\0\0"])  # fmt: skip
+def test_a_profile_with_hostile_curves(worker, curve):
+    """Powers that are no numbers, of zero, and a slope that falls: whatever comes of it is a picture, and the worker lives."""
+    body, tags = b"", b""
+    for name in (b"rXYZ", b"gXYZ", b"bXYZ", b"wtpt", b"rTRC", b"gTRC", b"bTRC"):
+        data = (curve if name.endswith(b"TRC") else b"XYZ \0\0\0\0" + b"\x7f\xff\xff\xff" * 3).ljust(40, b"\0")
+        tags += name + struct.pack(">II", 132 + 7 * 12 + len(body), len(data))
+        body += data
+    head = struct.pack(">I4sI4s4s4s12s4s", 132 + len(tags) + len(body), b"lcms", 0x02400000, b"mntr", b"RGB ", b"XYZ ", bytes(12), b"acsp")
+    icc = head.ljust(68, b"\0") + struct.pack(">iii", 63190, 65536, 54061) + bytes(48) + struct.pack(">I", 7) + tags + body
+    reply = worker.render(encode(quarters(), "PNG", icc_profile=icc), spec(100, 50, format="png"))
+    assert made(reply).size == (100, 50) and not reply.text, "it is a profile that can be used"
 
 
 @pytest.mark.parametrize("output", ["jpeg", "png", "webp"])
