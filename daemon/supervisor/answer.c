@@ -35,13 +35,14 @@ static void on_durable(void *ticket, int error, void *userdata);
 
 static void store(struct work *w, struct job *job)
 {
+        const bool more = pool_busy(w->pool) > 0 || queue_ready_count(w->queue) > 0;
         int fds[WIRE_OUTPUTS_MAX];
 
         for (unsigned i = 0; i < job->n_outputs; i++)
                 fds[i] = job->outputs[i].fd;
         job_step(job, JOB_RENDERED);
         w->storing++;
-        disk_sync(w->disk, fds, job->n_outputs, on_durable, job, w);
+        disk_sync(w->disk, fds, job->n_outputs, more, on_durable, job, w);
 }
 
 /* Returns whether the file still is the version that was rendered; else the job has been put where it belongs. */

@@ -11,12 +11,18 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/eventfd.h>
+#include <time.h>
+
+#define GATHER_NSEC  20000000L
+#define GATHER_TASKS 32U
 
 struct disk {
         pthread_t thread;
         pthread_mutex_t mutex;
         pthread_cond_t wanted;
         GQueue asked, done; /* of struct disk_task */
+        bool hurry;         /* one of those asked for is not to wait for others */
+        bool gathering;     /* the thread waits for more, not for the first */
         bool stop;
         int event_fd; /* readable when there is something in done */
         sd_event_source *source;
@@ -43,6 +49,24 @@ static void run_group(GQueue *group)
         }
 }
 
+/* With the mutex held: a task is there; let others come. */
+static void gather(struct disk *d)
+{
+        struct timespec until;
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += GATHER_NSEC;
+        if (until.tv_nsec >= 1000000000) {
+                until.tv_sec++;
+                until.tv_nsec -= 1000000000;
+        }
+        d->gathering = true;
+        while (!d->stop && !d->hurry && d->asked.length < GATHER_TASKS)
+                if (pthread_cond_timedwait(&d->wanted, &d->mutex, &until) != 0)
+                        break;
+        d->gathering = false;
+}
+
 static void *disk_thread(void *data)
 {
         struct disk *d = (struct disk *)data;
@@ -54,11 +78,13 @@ static void *disk_thread(void *data)
                 (void)pthread_mutex_lock(&d->mutex);
                 while (!d->stop && g_queue_is_empty(&d->asked))
                         (void)pthread_cond_wait(&d->wanted, &d->mutex);
+                gather(d);
                 if (d->stop) {
                         (void)pthread_mutex_unlock(&d->mutex);
                         return NULL;
                 }
                 append_all(&group, &d->asked);
+                d->hurry = false;
                 (void)pthread_mutex_unlock(&d->mutex);
 
                 run_group(&group);
@@ -103,10 +129,14 @@ static int start_thread(struct disk *d)
 int disk_new(sd_event *event, struct disk **ret)
 {
         struct disk *d = g_new0(struct disk, 1);
+        pthread_condattr_t attributes;
         int r;
 
         (void)pthread_mutex_init(&d->mutex, NULL);
-        (void)pthread_cond_init(&d->wanted, NULL);
+        (void)pthread_condattr_init(&attributes);
+        (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        (void)pthread_cond_init(&d->wanted, &attributes);
+        (void)pthread_condattr_destroy(&attributes);
         d->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         r = d->event_fd < 0 ? neg_errno() : sd_event_add_io(event, &d->source, d->event_fd, EPOLLIN, on_done, d);
         if (r >= 0)
@@ -141,12 +171,19 @@ void disk_free(struct disk *d)
         g_free(d);
 }
 
-void disk_submit(struct disk *d, struct disk_task *task)
+static void submit(struct disk *d, struct disk_task *task, bool more)
 {
         (void)pthread_mutex_lock(&d->mutex);
         g_queue_push_tail(&d->asked, task);
-        (void)pthread_cond_signal(&d->wanted);
+        d->hurry |= !more;
+        if (!d->gathering || d->hurry || d->asked.length >= GATHER_TASKS)
+                (void)pthread_cond_signal(&d->wanted);
         (void)pthread_mutex_unlock(&d->mutex);
+}
+
+void disk_submit(struct disk *d, struct disk_task *task)
+{
+        submit(d, task, false);
 }
 
 /* ---- syncing */
@@ -192,8 +229,8 @@ static void sync_done(struct disk_task *task, int error)
         s->done(s->ticket, error, s->userdata);
 }
 
-void disk_sync(struct disk *disk, const int *fds, unsigned n, void (*done)(void *ticket, int error, void *userdata), void *ticket,
-               void *userdata)
+void disk_sync(struct disk *disk, const int *fds, unsigned n, bool more, void (*done)(void *ticket, int error, void *userdata),
+               void *ticket, void *userdata)
 {
         struct sync_task *s = (struct sync_task *)g_malloc0(sizeof *s + n * sizeof *fds);
 
@@ -204,5 +241,5 @@ void disk_sync(struct disk *disk, const int *fds, unsigned n, void (*done)(void 
         s->n = n;
         for (unsigned i = 0; i < n; i++)
                 s->fds[i] = fds[i];
-        disk_submit(disk, &s->task);
+        submit(disk, &s->task, more);
 }

@@ -3,8 +3,10 @@
 
 /* What waits for a disk, outside the event loop, which must never do so: one thread that takes everything that was submitted since it
  * last looked, begins all of it, then runs each.  While a disk works on one group the next one collects, so that durability costs
- * little when there is much to do and no delay when there is not. */
+ * little when there is much to do and no delay when there is not.  Of a fast disk, groups would be single files, each with a commit of
+ * the file system's journal: what may wait for more is gathered for some milliseconds. */
 
+#include <stdbool.h>
 #include <systemd/sd-event.h>
 
 struct disk;
@@ -26,6 +28,7 @@ void disk_free(struct disk *disk);
 /* Hand @task to the thread; it must stay where it is until done(). */
 void disk_submit(struct disk *disk, struct disk_task *task);
 
-/* A task that syncs @n descriptors, which stay borrowed until @done(@ticket, error, @userdata) is called from the loop. */
-void disk_sync(struct disk *disk, const int *fds, unsigned n, void (*done)(void *ticket, int error, void *userdata), void *ticket,
-               void *userdata);
+/* A task that syncs @n descriptors, which stay borrowed until @done(@ticket, error, @userdata) is called from the loop.  @more: others
+ * are about to follow, so it need not hurry. */
+void disk_sync(struct disk *disk, const int *fds, unsigned n, bool more, void (*done)(void *ticket, int error, void *userdata),
+               void *ticket, void *userdata);
