@@ -292,13 +292,17 @@ static bool simplify(struct picture *p)
                 if (!become(p, vips_cast(p->image, &next, VIPS_FORMAT_USHORT, "shift", TRUE, NULL), &next))
                         return false;
         }
+
+        const bool grey = p->image->Type == VIPS_INTERPRETATION_B_W || p->image->Type == VIPS_INTERPRETATION_GREY16;
         p->model = p->image->Type == VIPS_INTERPRETATION_CMYK && p->image->Bands >= 4 ? MODEL_CMYK
-                   : p->image->Bands <= 2                                             ? MODEL_GREY
+                   : grey || p->image->Bands <= 2                                     ? MODEL_GREY
                                                                                       : MODEL_RGB;
-        p->alpha = p->model != MODEL_CMYK && vips_image_hasalpha(p->image);
+        p->alpha = p->model != MODEL_CMYK && vips_image_hasalpha(p->image); /* of grey, any second band, of how many there may be */
         p->bands = p->model == MODEL_GREY ? 1U + p->alpha : p->model == MODEL_RGB ? 3U + p->alpha : 4;
         if ((unsigned)p->image->Bands > p->bands && !become(p, vips_extract_band(p->image, &next, 0, "n", (int)p->bands, NULL), &next))
                 return false;
+        if ((unsigned)p->image->Bands != p->bands) /* rows are read by this */
+                return verdict_fail(p->verdict, REASON_CORRUPT, "%d samples for each pixel", p->image->Bands);
         return true;
 }
 

@@ -159,6 +159,34 @@ def test_sixteen_bits(worker):
     assert abs(numpy.asarray(image, dtype=int) - slope // 257).max() <= 1
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("samples", [1, 2, 3, 4, 5, 6])
+def test_grey_with_more_samples_than_grey_has(worker, samples, bits):
+    """A TIFF that calls itself grey: the second sample is alpha, what is behind that is not shown, and no row is read too far."""
+    w, h = 64, 40
+    grey = numpy.arange(w * h).reshape(h, w) % 251
+    pixels = numpy.zeros((h, w, samples), dtype=numpy.uint8)
+    pixels[..., 0] = grey
+    pixels[..., 1:2] = 255  # opaque
+    pixels[..., 2:] = 7
+    data = pixels.repeat(bits // 8, axis=2).tobytes()  # twice the same byte is that value of 16 bits
+    tags = [(256, 4, w), (257, 4, h), (258, 3, bits), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, samples), (278, 4, h), (279, 4, len(data))]
+    beside = 8 + len(data)
+    extra = struct.pack(f"<{samples}H", *[bits] * samples)
+    entries = b""
+    for tag, kind, value in tags:
+        if tag == 258 and samples > 2:
+            entries += struct.pack("<HHII", tag, kind, samples, beside)
+        elif tag == 258 and samples == 2:
+            entries += struct.pack("<HHIHH", tag, kind, 2, bits, bits)
+        else:
+            entries += struct.pack("<HHII", tag, kind, 1, value)
+    tiff = b"II*\0" + struct.pack("<I", beside + len(extra)) + data + extra + struct.pack("<H", len(tags)) + entries + bytes(4)
+    image = made(worker.render(tiff, spec(w, h, format="png")))
+    assert image.mode == ("L" if samples == 1 else "LA")
+    assert (numpy.asarray(image.getchannel(0)) == grey).all()
+
+
 def test_profiles(worker):
     lab = ImageCms.createProfile("LAB")
     source = encode(quarters(), "PNG", icc_profile=ImageCms.ImageCmsProfile(lab).tobytes())  # not one for RGB
