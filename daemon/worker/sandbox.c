@@ -91,8 +91,7 @@ static const int allowed[] = {
         SCMP_SYS(fstat),
         SCMP_SYS(newfstatat),
         SCMP_SYS(close),
-        SCMP_SYS(dup),
-        SCMP_SYS(fcntl),
+        SCMP_SYS(dup), /* fcntl() has rules of its own below */
 
         /* the supervisor and the journal: sending is below; recvmsg() brings a request's descriptors */
         SCMP_SYS(recvmsg),
@@ -257,6 +256,23 @@ static int add_memory_and_threads(scmp_filter_ctx filter)
         return first(r, seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0));
 }
 
+/* Descriptors may be asked and copied.  To have a signal sent to somebody when one of them is ready needs no kill(): deadly; and flags
+ * of an open file are shared with the supervisor. */
+static int add_descriptors(scmp_filter_ctx filter)
+{
+        static const int harmless[] = { F_GETFD, F_SETFD, F_GETFL, F_DUPFD, F_DUPFD_CLOEXEC };
+        static const int signalling[] = { F_SETOWN, F_SETOWN_EX, F_SETSIG, F_NOTIFY, F_SETLEASE };
+        int r = 0;
+
+        for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
+                r = first(r,
+                          seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, (uint64_t)harmless[i])));
+        for (size_t i = 0; i < sizeof signalling / sizeof *signalling; i++)
+                r = first(r, seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(fcntl), 1,
+                                              SCMP_A1(SCMP_CMP_EQ, (uint64_t)signalling[i])));
+        return r;
+}
+
 /* Calls that are harmless with one argument and not with another. */
 static int add_by_argument(scmp_filter_ctx filter)
 {
@@ -298,6 +314,7 @@ static int enter_seccomp(void)
         r = first(r, add_list(filter, SCMP_ACT_KILL_PROCESS, deadly, sizeof deadly / sizeof *deadly));
         r = first(r, add_opening(filter));
         r = first(r, add_memory_and_threads(filter));
+        r = first(r, add_descriptors(filter));
         r = first(r, add_by_argument(filter));
         r = first(r, seccomp_load(filter));
         return r < 0 ? r : 1;

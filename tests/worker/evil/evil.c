@@ -120,6 +120,32 @@ static int kill_thread_of_init(int fd)
         return (int)syscall(SYS_tgkill, 1, 1, SIGTERM);
 }
 
+static int kill_parent_by_its_message(int fd)
+{
+        if (fcntl(3, F_SETSIG, SIGKILL) < 0 || fcntl(3, F_SETOWN, getppid()) < 0)
+                return -1;
+        return fcntl(3, F_SETFL, O_ASYNC);
+}
+
+static int kill_parent_by_owning(int fd)
+{
+        struct f_owner_ex owner = { F_OWNER_PID, getppid() };
+
+        return fcntl(3, F_SETOWN_EX, &owner);
+}
+
+static int block_the_journal(int fd) /* whose open file the supervisor has, too */
+{
+        return fcntl(4, F_SETFL, 0);
+}
+
+static int copy_files(int fd) /* what libraries do: allowed */
+{
+        int copy = fcntl(fd, F_DUPFD_CLOEXEC, 5);
+
+        return copy < 0 || (fcntl(copy, F_GETFL) & O_ACCMODE) == O_RDONLY ? -1 : close(copy);
+}
+
 static int trace_self(int fd)
 {
         return (int)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
@@ -224,15 +250,37 @@ static const struct {
         { \
 #function, function \
         }
-        DEED(open_to_read), DEED(open_to_write),   DEED(open_to_create),
-        DEED(open_beside),  DEED(open_how),        DEED(delete_file),
-        DEED(make_socket),  DEED(connect_journal), DEED(send_to_address),
-        DEED(send_message), DEED(execute),         DEED(fork_child),
-        DEED(clone_how),    DEED(kill_parent),     DEED(kill_thread_of_init),
-        DEED(trace_self),   DEED(map_code),        DEED(make_code),
-        DEED(raise_limit),  DEED(write_beyond),    DEED(hoard_files),
-        DEED(trap_calls),   DEED(start_thread),    DEED(allocate),
-        DEED(stall),        DEED(crash),           DEED(flood),
+        DEED(open_to_read),
+        DEED(open_to_write),
+        DEED(open_to_create),
+        DEED(open_beside),
+        DEED(open_how),
+        DEED(delete_file),
+        DEED(make_socket),
+        DEED(connect_journal),
+        DEED(send_to_address),
+        DEED(send_message),
+        DEED(execute),
+        DEED(fork_child),
+        DEED(clone_how),
+        DEED(kill_parent),
+        DEED(kill_thread_of_init),
+        DEED(kill_parent_by_its_message),
+        DEED(kill_parent_by_owning),
+        DEED(block_the_journal),
+        DEED(copy_files),
+        DEED(trace_self),
+        DEED(map_code),
+        DEED(make_code),
+        DEED(raise_limit),
+        DEED(write_beyond),
+        DEED(hoard_files),
+        DEED(trap_calls),
+        DEED(start_thread),
+        DEED(allocate),
+        DEED(stall),
+        DEED(crash),
+        DEED(flood),
         DEED(lie),
 #undef DEED
 };
