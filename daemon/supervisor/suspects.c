@@ -12,9 +12,9 @@
 #include <stddef.h>
 #include <string.h>
 
-#define SLOTS       64U
+#define SLOTS       2048U /* the most workers there may be, and their successors */
 #define WAITING_MAX 256U
-#define ENTRY       0x32746874U /* "tht2": another layout is another number */
+#define ENTRY       0x33746874U /* "tht3": another layout is another number */
 
 struct entry {
         uint32_t used, deaths;

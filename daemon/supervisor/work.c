@@ -220,7 +220,8 @@ static void submit(struct work *w, struct job *job)
         request.version = WIRE_VERSION;
         request.kind = WIRE_RENDER;
         request.job = job->id;
-        request.memory_bytes = job->grant_bytes > 0 ? job->grant_bytes : light_grant(w);
+        request.memory_bytes = job->grant_bytes > 0 ? MIN(job->grant_bytes, (uint64_t)w->config->limits.memory_mib * MIB)
+                                                    : light_grant(w); /* a reload may have lowered it since */
         request.pixels_max = (uint64_t)w->config->limits.megapixels * 1000000;
         request.loaders = w->config->loaders;
         request.frames_max = (uint32_t)w->config->limits.frames;
@@ -269,7 +270,7 @@ static void advance(struct work *w, struct job *job)
 
 bool work_can_go_on(const struct work *w)
 {
-        return !w->draining && !w->exclusive && w->storing + pool_size(w->pool) < WIRE_UNSETTLED_MAX && w->taking < TAKING_MAX &&
+        return !w->draining && !w->exclusive && w->storing < WIRE_UNSETTLED_MAX && w->taking < TAKING_MAX &&
                pool_idle_slot(w->pool) >= 0;
 }
 
