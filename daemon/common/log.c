@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <glib.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -247,6 +248,15 @@ static GString *encode(enum log_event_id event, const struct log_field *fields, 
         return out;
 }
 
+/* A full pipe or a stopped terminal must not stop us, unless somebody waits for us in a script.  What can be asked is whether there is
+ * room for PIPE_BUF bytes; O_NONBLOCK would be theirs who share the open file, too. */
+static bool stderr_takes(void)
+{
+        struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+        return backend.shown || poll(&p, 1, 0) > 0;
+}
+
 static void to_stderr(enum log_event_id event, const char *sentence)
 {
         /* On a terminal, whatever stands in the line goes first: another process of ours may have drawn its progress there. */
@@ -255,14 +265,16 @@ static void to_stderr(enum log_event_id event, const char *sentence)
 
         if (backend.before)
                 backend.before(backend.userdata);
-        while (done < length) { /* a full pipe must not stop us: what does not go out is lost */
-                ssize_t n = write(STDERR_FILENO, line + done, length - done);
+        while (done < length && stderr_takes()) {
+                ssize_t n = write(STDERR_FILENO, line + done, MIN(length - done, PIPE_BUF));
 
                 if (n <= 0 && errno != EINTR)
                         break;
                 if (n > 0)
                         done += (size_t)n;
         }
+        if (done < length && backend.fd < 0)
+                drop(1);
         if (backend.after)
                 backend.after(backend.userdata);
 }
@@ -272,11 +284,11 @@ static void tell_dropped(void)
 {
         uint64_t dropped = backend.dropped;
 
-        if (dropped == 0 || backend.fd < 0)
+        if (dropped == 0 || (backend.fd < 0 && !stderr_takes()))
                 return;
         backend.dropped = 0;
-        log_event(EV_DROPPED, FIELDS(F_NUM(COUNT, dropped)),
-                  "%" PRIu64 " lines of the log were dropped because the journal did not take them", dropped);
+        log_event(EV_DROPPED, FIELDS(F_NUM(COUNT, dropped)), "%" PRIu64 " lines of the log were dropped because nobody took them",
+                  dropped);
         if (g_queue_is_empty(&backend.waiting))
                 return;
         g_bytes_unref((GBytes *)g_queue_pop_head(&backend.waiting));
@@ -321,6 +333,8 @@ static void to_journal(GString *datagram)
 /* Consumes @datagram. */
 static void tell(enum log_event_id event, const char *sentence, GString *datagram)
 {
+        if (backend.fd < 0 && event != EV_DROPPED)
+                tell_dropped();
         if (backend.fd < 0 || backend.lost || backend.terminal || (backend.shown >> event & 1))
                 to_stderr(event, sentence);
         if (backend.fd < 0) {

@@ -2,11 +2,14 @@
 """The journal as an administrator reads it: nothing floods it, and nothing wakes an idle daemon up to write to it."""
 
 import contextlib
+import fcntl
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pictures
+from daemon import PROGRAM
 
 SMALL = dict(width=120, height=90)
 UID = 42043
@@ -70,6 +73,26 @@ def test_a_journal_that_comes_back_hears_what_it_missed(folders, journal):
     daemon.wait_event("worker-retired", count=2)  # their connections cannot be mended, so others take their places
     folders.drop("b.jpg", pictures.encoded(width=120, height=90))
     daemon.wait_event("made", "b.jpg")
+
+
+def test_nobody_reads_what_it_says_without_a_journal(folders, journal):
+    """A full pipe stops neither the daemon nor its workers; what was lost is counted when somebody reads again."""
+    names = [f"{i:03}.jpg" for i in range(200)]
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    with journal.away():
+        process = subprocess.Popen([PROGRAM, "-i", folders.inbox, "-o", folders.outbox, "-w", "1"], stdin=subprocess.DEVNULL, stderr=writer)
+        os.close(writer)
+        for name in names:
+            folders.drop(name, pictures.encoded(**SMALL))
+        folders.watcher.wait(lambda: all(os.path.exists(folders.thumbnail(name)) for name in names), "all made")
+        said = os.read(reader, 1 << 20)
+        process.terminate()
+        with open(reader, "rb") as rest:
+            said += rest.read()
+        assert process.wait() == 0
+    assert said.startswith(b"started: ") and said.count(b"\nmade: ") < len(names)
+    assert re.search(rb"\ndropped: \d+ lines of the log were dropped because nobody took them\n", said), said.decode()
 
 
 def test_nothing_wakes_an_idle_daemon(folders):
