@@ -58,6 +58,7 @@ static void on_ready(struct slot *slot, const struct wire_hello *hello)
                 slot_retire_if_done(slot->replaces);
                 slot->replaces = NULL;
         }
+        slot_retire_if_done(slot); /* it was told so while it started */
         replace_stale(p);
 }
 
@@ -94,6 +95,13 @@ static void on_gone(struct slot *slot, uint64_t job, enum pool_loss loss, bool s
 
         if (job > 0)
                 p->hooks->lost(job, loss, how, p->userdata);
+        slot->replaces = NULL; /* that one stays, until the next look at it */
+        for (guint i = 0; i < p->slots->len; i++) {
+                struct slot *other = (struct slot *)p->slots->pdata[i];
+
+                if (other->replaces == slot) /* it takes the place of nobody now */
+                        other->replaces = NULL;
+        }
         if (!started && ++p->failed_starts >= FAILING_STARTS)
                 p->hooks->failing(how, p->userdata);
         schedule_respawn(slot, started);
@@ -264,7 +272,7 @@ static struct slot *find_idle(const struct pool *p)
         for (guint i = 0; i < p->slots->len; i++) {
                 struct slot *slot = (struct slot *)p->slots->pdata[i];
 
-                if (slot->state == SLOT_IDLE && !slot->retire)
+                if (slot->state == SLOT_IDLE && !slot->retire && !slot->hung_up)
                         return slot;
         }
         return NULL;

@@ -150,6 +150,8 @@ static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *us
 
         if (!read_messages(slot, false)) { /* its exit is about to tell why; if none comes, it is of no use without a conversation */
                 slot->io = sd_event_source_disable_unref(slot->io);
+                if (slot->ended) /* by us, and how long it may take is decided */
+                        return 0;
                 slot->hung_up = true;
                 arm_deadline(slot, LINGER_USEC);
         }
@@ -201,9 +203,10 @@ bool slot_settle(struct slot *slot, const struct wire_settle *settle)
 /* Looking costs, so not after every job; slots differ, so that they do not all go at once. */
 bool slot_is_worn_out(const struct slot *slot)
 {
-        if (slot->jobs >= JOBS_MAX + (unsigned)slot->number * (JOBS_MAX / 16))
-                return true;
-        return slot->jobs % JOBS_PER_LOOK == 0 && process_anonymous_bytes(slot->pid) > slot->base_anonymous_bytes + GROWTH_MAX_BYTES;
+        if (slot->jobs % JOBS_PER_LOOK != 0)
+                return false;
+        return slot->jobs >= JOBS_MAX + (unsigned)slot->number * (JOBS_MAX / 16) ||
+               process_anonymous_bytes(slot->pid) > slot->base_anonymous_bytes + GROWTH_MAX_BYTES;
 }
 
 static void retire(struct slot *slot)
@@ -278,13 +281,13 @@ static int on_exit_of_child(sd_event_source *source, const siginfo_t *si, void *
         how = slot->ended_why ? g_strdup(slot->ended_why) : process_describe_end(si);
         busy = slot->state == SLOT_BUSY;
         started = slot->state != SLOT_STARTING || retired;
-        if (retired)
+        if (retired) {
                 hear_farewell(slot);
-        if (retired)
                 log_event(EV_WORKER_RETIRED, FIELDS(F_NUM(WORKER, slot->number), F_NUM(WORKER_PID, slot->pid)),
                           "Worker %d (process %d) has retired", slot->number, slot->pid);
-        else if (!slot->leaving && !slot->timed_out)
+        } else if (!slot->leaving && !slot->timed_out) {
                 tell_loss(slot, si, how);
+        }
 
         slot->io = sd_event_source_disable_unref(slot->io);
         slot->deadline = sd_event_source_disable_unref(slot->deadline);

@@ -170,6 +170,7 @@ PARTS = {
     "zero-": lambda job, outputs: (write(outputs), wire.send(reply(0, len(outputs)))),
     "twice-": lambda job, outputs: (honest(job, outputs), wire.send(reply(job, len(outputs)))),
     "lost-": claim(lost=1),
+    "silent-": lambda job, outputs: (honest(job, outputs), wire.send(b""), for_ever()),
     # What is no message
     "version-": claim(version=2),
     "kind-": claim(kind=99),

@@ -101,6 +101,34 @@ def test_workers_that_never_introduce_themselves_are_started_ever_more_slowly(fo
     show.assert_tidy(1)
 
 
+def test_a_successor_that_dies_at_its_start_is_not_the_last_that_is_tried(folders):
+    show = Show(folders, workers=1)
+    daemon = show.daemon
+    first = daemon.workers()
+    show.stage.cast("exit")
+    show.drop("lost-1.jpg")  # its journal is gone, so that it is to be replaced
+    daemon.wait_event("worker-lost")
+    show.stage.cast("")
+    assert daemon.workers() == first, "it stays meanwhile"
+    show.drop("lost-2.jpg")
+    daemon.wait_event("worker-retired", WORKER_PID=first[0])
+    show.drop("good.jpg")
+    show.wait_thumbnails("lost-1.jpg", "lost-2.jpg", "good.jpg")
+    show.assert_tidy(1)
+
+
+def test_one_that_closes_its_conversation_while_idle_gets_no_picture(folders):
+    """It is no fault of the next one."""
+    show = Show(folders, workers=1)
+    show.drop("silent-1.jpg")
+    show.wait_thumbnails("silent-1.jpg")
+    show.drop("good.jpg")
+    show.wait_thumbnails("good.jpg")
+    assert [r.text("FILE") if "FILE" in r else None for r in show.daemon.events("worker-lost")] == [None]
+    assert not show.daemon.events("retry")
+    show.assert_tidy(1)
+
+
 @pytest.mark.parametrize("part", ["exit", "crash", "wrong", "junk"])
 def test_at_the_start_that_is_an_end_with_a_reason(folders, part):
     show = Show(folders, part, ready=False)
