@@ -51,6 +51,8 @@ static int rename_to_taken(int from_fd, const char *from, int to_fd, const char 
 /* rename without replacing, also where the file system cannot do it in one call: then by a second link. */
 static int rename_to_free(int from_fd, const char *from, int to_fd, const char *to)
 {
+        int r;
+
         if (renameat2(from_fd, from, to_fd, to, RENAME_NOREPLACE) == 0)
                 return 0;
         if (errno != EINVAL && errno != ENOSYS)
@@ -58,7 +60,10 @@ static int rename_to_free(int from_fd, const char *from, int to_fd, const char *
         if (linkat(from_fd, from, to_fd, to, 0) < 0)
                 return errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS ? rename_to_taken(from_fd, from, to_fd, to)
                                                                                 : neg_errno();
-        return unlinkat(from_fd, from, 0) < 0 ? neg_errno() : 0;
+        r = unlinkat(from_fd, from, 0) < 0 ? neg_errno() : 0;
+        if (r < 0) /* it stays where it was, and not there, too */
+                (void)unlinkat(to_fd, to, 0);
+        return r;
 }
 
 int original_recover(int dir_fd, const char *base)
@@ -287,6 +292,18 @@ static int name_by_copy(int dir_fd, const char *base, void *userdata)
         return sync_directory(dir_fd);
 }
 
+/* Remove the copy that was given @name: its original stays, and would be copied again at each try. */
+static void remove_copy(int to_fd, const char *name, int copy_fd)
+{
+        const char *base;
+        _cleanup_(fd_closep) int parent = path_open_parent(to_fd, name, false, &base);
+        struct stat copy, named;
+
+        if (parent >= 0 && fstat(copy_fd, &copy) == 0 && fstatat(parent, base, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+            copy.st_dev == named.st_dev && copy.st_ino == named.st_ino)
+                (void)unlinkat(parent, base, 0);
+}
+
 static int move_by_copy(int parent, const char *base, const char *file, const struct source *expected, int to_fd, bool leases,
                         char **ret_name)
 {
@@ -299,10 +316,16 @@ static int move_by_copy(int parent, const char *base, const char *file, const st
                 return neg_errno();
         if (!is_expected(&st, expected))
                 return -ESTALE;
+        if (faccessat(parent, ".", W_OK | X_OK, AT_EACCESS) < 0) /* rename(2) says EXDEV before it looks */
+                return neg_errno();
         c.st = &st;
         r = find_free_name(to_fd, file, name_by_copy, &c, ret_name);
+        if (r >= 0)
+                r = delete_version(parent, base, expected, leases);
+        if (r < 0 && r != -ENOENT && *ret_name)
+                remove_copy(to_fd, *ret_name, c.copy);
         (void)fd_close(c.copy);
-        return r < 0 ? r : delete_version(parent, base, expected, leases);
+        return r;
 }
 
 /* Never replaces anything.  Returns 0 with an owned *@ret_name, -ESTALE if another version lies there, or another -errno. */
@@ -337,13 +360,14 @@ int original_run(struct disk_task *task)
 {
         struct original_task *t = (struct original_task *)task;
         const char *base;
+        g_autofree char *moved_to = NULL;
         _cleanup_(fd_closep) int parent = -1;
 
         for (unsigned i = 0; i < t->n_sync_fds; i++)
                 if (fsync(t->sync_fds[i]) < 0)
                         return neg_errno();
         if (t->fate == ORIGINAL_MOVE)
-                return move_version(t->from_fd, t->file, &t->expected, t->to_fd, t->leases, &t->moved_to);
+                return move_version(t->from_fd, t->file, &t->expected, t->to_fd, t->leases, &moved_to);
         parent = open_parent_to_change(t->from_fd, t->file, false, &base);
         return parent < 0 ? parent : delete_version(parent, base, &t->expected, t->leases);
 }
@@ -357,6 +381,5 @@ void original_task_free(struct original_task *task)
         g_free(task->file);
         (void)fd_close(task->from_fd);
         (void)fd_close(task->to_fd);
-        g_free(task->moved_to);
         g_free(task);
 }

@@ -17,7 +17,6 @@ enum original_fate { ORIGINAL_KEEP, ORIGINAL_MOVE, ORIGINAL_DELETE };
 
 struct original_task {
         struct disk_task task;          /* first */
-        void *ticket;                   /* the submitter's */
         enum original_fate fate;        /* not KEEP */
         int from_fd;                    /* the inbox's root, owned */
         char *file;                     /* owned */
@@ -25,8 +24,7 @@ struct original_task {
         int to_fd;                      /* ORIGINAL_MOVE: the other root, owned, else -1 */
         int sync_fds[WIRE_OUTPUTS_MAX]; /* directories, owned, that must be on disk before */
         unsigned n_sync_fds;
-        bool leases;    /* those of the inbox's file system can be believed: who writes it again keeps it */
-        char *moved_to; /* result, owned: the name below the other root, numbered if that was taken */
+        bool leases; /* those of the inbox's file system can be believed: who writes it again keeps it */
 };
 
 /* For disk_task.run. */

@@ -405,6 +405,26 @@ def test_what_cannot_be_taken_away_is_said_once(taking, originals):
     assert len(daemon.events("waiting")) == 1 and len(daemon.events("made")) == 5
 
 
+@pytest.mark.parametrize("inbox", ["not writable", "of everybody"])
+def test_what_cannot_be_taken_away_leaves_no_copies_elsewhere(taking, inbox):
+    """Across file systems a move begins with a copy, and is tried again and again."""
+    folders = taking.folders
+    os.chown(folders.outbox, SOMEBODY, SOMEBODY)
+    taking.mount(taking.processed, "-t", "tmpfs", "none")
+    os.chown(taking.processed, SOMEBODY, SOMEBODY)
+    folders.inbox.chmod(0o755 if inbox == "not writable" else 0o1777)
+    folders.drop("x.jpg", GOOD)
+    for tries in range(3):
+        daemon = folders.start("-c", taking.config("move"), uid=SOMEBODY, program=folders.program_for_everybody)
+        assert daemon.wait_event("waiting", "x.jpg").text("REASON") == "not-removable"
+        daemon.stop()
+        assert os.listdir(taking.processed) == [] and read(folders.path("x.jpg")) == GOOD
+    folders.inbox.chmod(0o777)
+    daemon = folders.start("-c", taking.config("move"), uid=SOMEBODY, program=folders.program_for_everybody)
+    taking.wait_taken(daemon, "x.jpg")
+    assert os.listdir(taking.processed) == ["x.jpg"]
+
+
 OWNER = 4712
 AS_THE_SERVICE = [
     *("setpriv", f"--reuid={SOMEBODY}", f"--regid={SOMEBODY}", "--clear-groups"),
