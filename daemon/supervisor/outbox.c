@@ -3,6 +3,7 @@
 
 #include "outbox.h"
 
+#include "ability.h"
 #include "attribute.h"
 #include "base.h"
 #include "lock.h"
@@ -17,11 +18,11 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
+#include <time.h>
 
 #define OWN_FOLDER          ".thumbnaild"
 #define TEMPORARY_FOLDER    OWN_FOLDER "/tmp"
-#define PROBE               OWN_FOLDER ".probe"
-#define PROBE_UPPER         ".THUMBNAILD.PROBE"
+#define LOOK_MSEC           100
 #define THUMBNAIL_BYTES_MAX (UINT64_C(1) << 30)
 #define PROC_PATH_BYTES     (sizeof "/proc/self/fd//" + 10 + NAME_MAX)
 
@@ -31,11 +32,11 @@ struct outbox {
         dev_t device;
         ino_t inode;
         size_t component_max;
-        bool has_unnamed; /* O_TMPFILE works */
-        bool has_xattrs;
-        bool folds_case; /* A.jpg and a.jpg are one name there */
-        char *folder;    /* the folder used last, "" for the root */
+        struct ability can;
+        char *folder; /* the folder used last, "" for the root */
         int folder_fd;
+        struct stat folder_stat; /* when it was entered */
+        int64_t looked_msec;     /* when it was last seen to be there under its name */
         uint64_t temporaries;
 };
 
@@ -52,21 +53,6 @@ static void sweep(int root_fd)
                 if (entry->d_name[0] != '.')
                         (void)unlinkat(fd, entry->d_name, 0);
         (void)fd_steal(&fd);
-}
-
-/* Find out what the file system can do by trying it on a file that never gets a name. */
-static void try_out(struct outbox *o)
-{
-        _cleanup_(fd_closep) int fd = openat(o->root_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-        o->has_unnamed = fd >= 0;
-        if (fd < 0)
-                fd = openat(o->root_fd, PROBE, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
-        o->has_xattrs = fd >= 0 && fsetxattr(fd, ATTRIBUTE_RECORD, "?", 1, 0) == 0;
-        if (!o->has_unnamed && fd >= 0) {
-                o->folds_case = faccessat(o->root_fd, PROBE_UPPER, F_OK, 0) == 0;
-                (void)unlinkat(o->root_fd, PROBE, 0);
-        }
 }
 
 /* Consumes @root_fd. */
@@ -105,7 +91,7 @@ int outbox_open(const char *path, uint64_t wait_usec, struct outbox **ret, pid_t
                 return neg_errno();
         sweep(fd);
         *ret = outbox_new(fd_steal(&fd), &st);
-        try_out(*ret);
+        ability_try((*ret)->root_fd, &(*ret)->can);
         return 0;
 }
 
@@ -117,7 +103,7 @@ int outbox_open_to_look(const char *path, struct outbox **ret)
         if (fd < 0 || fstat(fd, &st) < 0)
                 return neg_errno();
         *ret = outbox_new(fd_steal(&fd), &st);
-        (*ret)->has_xattrs = fgetxattr((*ret)->root_fd, ATTRIBUTE_RECORD, NULL, 0) >= 0 || errno == ENODATA;
+        ability_look((*ret)->root_fd, &(*ret)->can);
         return 0;
 }
 
@@ -156,7 +142,7 @@ int outbox_root_fd(const struct outbox *outbox)
 
 bool outbox_keeps_records(const struct outbox *outbox)
 {
-        return outbox->has_xattrs;
+        return outbox->can.xattrs;
 }
 
 size_t outbox_component_max(const struct outbox *outbox)
@@ -168,6 +154,24 @@ size_t outbox_component_max(const struct outbox *outbox)
 static bool is_folder_of(const struct outbox *o, const char *name, size_t length)
 {
         return o->folder && strncmp(o->folder, name, length) == 0 && o->folder[length] == '\0';
+}
+
+static int64_t now_msec(void)
+{
+        struct timespec now;
+
+        (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Whether the folder used last still has its name: it may have been removed, replaced, or moved to where nobody looks for thumbnails. */
+static bool is_still_there(struct outbox *o)
+{
+        struct stat st;
+
+        o->looked_msec = now_msec();
+        return fstatat(o->root_fd, o->folder, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == o->folder_stat.st_dev &&
+               st.st_ino == o->folder_stat.st_ino;
 }
 
 /* A descriptor, owned by @o, of the folder that holds @name; *@ret_base is set to @name's last component.  A folder that was replaced
@@ -183,12 +187,12 @@ static int enter_folder(struct outbox *o, const char *name, bool make, const cha
         *ret_base = base;
         if (base == name)
                 return o->root_fd;
-        if (is_folder_of(o, name, length) && fstat(o->folder_fd, &st) == 0 && st.st_nlink > 0)
+        if (is_folder_of(o, name, length) && is_still_there(o))
                 return o->folder_fd;
         folder = g_strndup(name, length);
         fd = path_openat(o->root_fd, folder, O_PATH | O_DIRECTORY, 0);
         if (fd == -ENOENT && make) {
-                int r = path_make_folders(o->root_fd, folder, PATH_MODE_OF_ROOT, o->has_xattrs ? ATTRIBUTE_FOLDER : NULL);
+                int r = path_make_folders(o->root_fd, folder, PATH_MODE_OF_ROOT, o->can.xattrs ? ATTRIBUTE_FOLDER : NULL);
 
                 if (r < 0)
                         return r;
@@ -196,6 +200,14 @@ static int enter_folder(struct outbox *o, const char *name, bool make, const cha
         }
         if (fd < 0)
                 return fd;
+        if (fstat(fd, &st) < 0) {
+                int r = neg_errno();
+
+                (void)fd_close(fd);
+                return r;
+        }
+        o->folder_stat = st;
+        o->looked_msec = now_msec();
         (void)fd_close(o->folder_fd);
         g_free(o->folder);
         o->folder = (char *)g_steal_pointer(&folder);
@@ -203,7 +215,7 @@ static int enter_folder(struct outbox *o, const char *name, bool make, const cha
         return fd;
 }
 
-/* As enter_folder(), and what is there under @name.  When something is, its folder was not removed, which is not asked then: a scan does
+/* As enter_folder(), and what is there under @name.  When something is, where its folder is by now is not asked each time: a scan does
  * this for each file. */
 static int enter_and_stat(struct outbox *o, const char *name, const char **ret_base, struct stat *ret)
 {
@@ -211,7 +223,7 @@ static int enter_and_stat(struct outbox *o, const char *name, const char **ret_b
         int fd;
 
         *ret_base = base;
-        if (base > name && is_folder_of(o, name, (size_t)(base - name) - 1) &&
+        if (base > name && is_folder_of(o, name, (size_t)(base - name) - 1) && now_msec() < o->looked_msec + LOOK_MSEC &&
             fstatat(o->folder_fd, base, ret, AT_SYMLINK_NOFOLLOW) == 0)
                 return o->folder_fd;
         fd = enter_folder(o, name, false, ret_base);
@@ -231,7 +243,7 @@ static enum outbox_state look_at_mtime(const struct outbox *o, const struct stat
 
         if (st->st_size > 0 && have > wanted->mtime_nsec - step && have < wanted->mtime_nsec + step)
                 return OUTBOX_FRESH;
-        return o->has_xattrs && st->st_size > 0 ? OUTBOX_TAKEN : OUTBOX_STALE;
+        return o->can.xattrs && st->st_size > 0 ? OUTBOX_TAKEN : OUTBOX_STALE;
 }
 
 enum outbox_state outbox_look(struct outbox *o, const char *name, const struct record *wanted)
@@ -250,7 +262,7 @@ enum outbox_state outbox_look(struct outbox *o, const char *name, const struct r
                 return look_at_mtime(o, &st, wanted);
         if (st.st_size == 0)
                 return OUTBOX_STALE;
-        if (o->folds_case && strcmp(have.file, wanted->file) != 0)
+        if (o->can.folds_case && strcmp(have.file, wanted->file) != 0)
                 return OUTBOX_TAKEN;
         switch (record_match(&have, wanted)) {
         case RECORD_FRESH:
@@ -284,9 +296,13 @@ int outbox_create(struct outbox *o, const char *name, mode_t mode, gid_t gid)
                 return folder;
         if (strlen(base) > o->component_max)
                 return -ENAMETOOLONG;
-        if (o->has_unnamed) {
+        if (!o->can.knows_names)
+                ability_try_names(o->root_fd, &o->can);
+        if (o->can.unnamed) {
                 fd = openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
-        } else {
+                o->can.unnamed = fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR); /* where it could not be tried before */
+        }
+        if (!o->can.unnamed) {
                 r = make_temporary_folder(o);
                 if (r < 0)
                         return r;
@@ -295,8 +311,11 @@ int outbox_create(struct outbox *o, const char *name, mode_t mode, gid_t gid)
         }
         if (fd < 0)
                 return neg_errno();
-        if (gid != (gid_t)-1 && fchown(fd, (uid_t)-1, gid) < 0)
-                return neg_errno();
+        if (gid != (gid_t)-1 && fchown(fd, (uid_t)-1, gid) < 0) {
+                r = neg_errno();
+                outbox_discard(o, fd);
+                return r;
+        }
         if (fchmod(fd, mode) < 0) /* the umask is not to decide; FAT may say no, and is right */
                 errno = 0;
         return fd_steal(&fd);
@@ -330,7 +349,7 @@ int outbox_stamp(struct outbox *o, int fd, const struct record *record)
                 mtime.tv_nsec += 1000000000L;
                 mtime.tv_sec--;
         }
-        if (o->has_xattrs && fsetxattr(fd, ATTRIBUTE_RECORD, text, (size_t)n, 0) < 0)
+        if (o->can.xattrs && fsetxattr(fd, ATTRIBUTE_RECORD, text, (size_t)n, 0) < 0)
                 return neg_errno();
         return path_set_mtime(fd, NULL, mtime);
 }
@@ -357,7 +376,7 @@ void outbox_discard(struct outbox *o, int fd)
 {
         char temporary[64];
 
-        if (fd >= 0 && !o->has_unnamed && created_name(fd, temporary, sizeof temporary) == 0)
+        if (fd >= 0 && !o->can.unnamed && created_name(fd, temporary, sizeof temporary) == 0)
                 (void)unlinkat(o->root_fd, temporary, 0);
 }
 
@@ -367,7 +386,7 @@ static int name_temporarily(struct outbox *o, int fd, char *ret, size_t size)
         char proc[PROC_PATH_BYTES];
         int r;
 
-        if (!o->has_unnamed)
+        if (!o->can.unnamed)
                 return created_name(fd, ret, size);
         r = make_temporary_folder(o);
         if (r < 0)
@@ -387,9 +406,9 @@ int outbox_publish(struct outbox *o, int fd, const char *name, const struct reco
         folder = enter_folder(o, name, true, &base);
         if (folder < 0)
                 return folder;
-        if (o->has_unnamed && linkat(AT_FDCWD, proc, folder, base, AT_SYMLINK_FOLLOW) == 0)
+        if (o->can.unnamed && linkat(AT_FDCWD, proc, folder, base, AT_SYMLINK_FOLLOW) == 0)
                 return 0;
-        if (o->has_unnamed && errno != EEXIST)
+        if (o->can.unnamed && errno != EEXIST)
                 return neg_errno();
         if (outbox_look(o, name, record) == OUTBOX_TAKEN)
                 return -EEXIST;

@@ -83,13 +83,13 @@ bool presence_of(struct presence *p, const char *file)
         return fstat(fd, &st) < 0 || S_ISREG(st.st_mode);
 }
 
-static void read_long_names(struct presence *p, const char *folder, DIR *dir)
+/* Returns whether all could be read. */
+static bool read_long_names(struct presence *p, const char *folder, DIR *dir)
 {
         const struct dirent *entry;
 
         presence_forget(p);
-        p->folder = g_strdup(folder);
-        while ((entry = readdir(dir))) {
+        while (errno = 0, (entry = readdir(dir))) {
                 g_autofree char *file = NULL, *hash = NULL;
 
                 if (strlen(entry->d_name) < p->long_bytes)
@@ -99,6 +99,10 @@ static void read_long_names(struct presence *p, const char *folder, DIR *dir)
                 record_hash(file, hash);
                 (void)g_hash_table_add(p->long_names, g_steal_pointer(&hash));
         }
+        if (errno != 0)
+                return false;
+        p->folder = g_strdup(folder);
+        return true;
 }
 
 bool presence_of_long(struct presence *p, const char *folder, const char *hash)
@@ -115,7 +119,8 @@ bool presence_of_long(struct presence *p, const char *folder, const char *hash)
                         (void)fd_close(fd);
                         return true;
                 }
-                read_long_names(p, folder, dir);
+                if (!read_long_names(p, folder, dir))
+                        return true;
         }
         return g_hash_table_contains(p->long_names, hash);
 }

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The session: a mount namespace with a journal of its own.  Each test gets folders, and daemons that must end cleanly."""
 
+import subprocess
+
 import daemon
 import pytest
 from journal import Journal, own_run
@@ -56,6 +58,25 @@ def folders(tmp_path_factory, request, watcher, journal):
 def shared(tmp_path_factory, request, watcher, journal):
     """For tests that only add files: one daemon for all of a module."""
     yield from _folders(tmp_path_factory, request, watcher, journal)
+
+
+@pytest.fixture
+def mounts(folders):
+    """Mount something for the test: mounts(path, "-t", "tmpfs", …).  Unmounted when the daemons are gone."""
+    mounted = []
+
+    def mount(path, *how):
+        path.mkdir(exist_ok=True)
+        subprocess.run(["mount", *how, path], check=True)
+        mounted.append(path)
+        return path
+
+    yield mount
+    for running in folders.daemons:
+        if running.returncode is None:
+            running.kill()
+    for path in reversed(mounted):
+        subprocess.run(["umount", "--lazy", path], check=True)
 
 
 @pytest.hookimpl(hookwrapper=True)

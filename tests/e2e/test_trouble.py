@@ -57,6 +57,32 @@ def test_more_changes_than_the_kernel_could_queue(folders):
     daemon.wait_made("new/d.jpg")
 
 
+def test_a_folder_of_the_outbox_that_is_moved_away_gets_nothing_more(folders):
+    (folders.inbox / "sub").mkdir()
+    daemon = folders.start("-i", folders.inbox, "-o", folders.outbox, "-w", "1")
+    folders.drop("sub/a.jpg", pictures.encoded(**SMALL))
+    daemon.wait_made("sub/a.jpg")
+    os.rename(folders.outbox / "sub", folders.root / "elsewhere")
+    folders.drop("sub/b.jpg", pictures.encoded(**SMALL))
+    daemon.wait_made("sub/b.jpg")
+    assert os.listdir(folders.root / "elsewhere") == ["a.jpg.256.jpg"]
+    assert os.listdir(folders.outbox / "sub") == ["b.jpg.256.jpg"]
+
+
+def test_an_outbox_that_is_replaced_while_a_picture_is_rendered_gets_its_thumbnail(folders):
+    daemon = folders.start("-c", folders.config("workers = 1;"))
+    (worker,) = daemon.workers()
+    daemon.pause(worker)
+    folders.drop("a.jpg", pictures.encoded(**SMALL))
+    daemon.wait_busy()
+    os.rename(folders.outbox, folders.root / "elsewhere")
+    daemon.wait_event("paused")
+    folders.outbox.mkdir()
+    daemon.wait_event("resumed")
+    daemon.resume(worker)
+    daemon.wait(lambda: os.path.exists(folders.thumbnail("a.jpg")), "its thumbnail in the new one")
+
+
 def two_folders(folders):
     """A configuration with a second folder, and the two paths of that."""
     inbox, outbox = folders.root / "inbox2", folders.root / "outbox2"

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The surroundings of the end-to-end tests, and file systems of a test's own, gone with it."""
+"""The surroundings of the end-to-end tests, with a journal that takes anything, and the options of the campaigns."""
 
 import importlib.util
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,7 +15,7 @@ _spec.loader.exec_module(_e2e)
 
 pytest_configure = _e2e.pytest_configure
 pytest_runtest_makereport = _e2e.pytest_runtest_makereport
-watcher, folders, shared = _e2e.watcher, _e2e.folders, _e2e.shared
+watcher, folders, shared, mounts = _e2e.watcher, _e2e.folders, _e2e.shared, _e2e.mounts
 
 import journal as journal_module  # noqa: E402  what was found by the line above
 
@@ -53,22 +52,3 @@ def seed(request):
     seed = request.config.getoption("--seed")
     print(f"--seed {seed}")
     return seed
-
-
-@pytest.fixture
-def mounts(folders):
-    """Mount something for the test: mounts(path, "-t", "tmpfs", …).  Unmounted when the daemons are gone."""
-    mounted = []
-
-    def mount(path, *how):
-        path.mkdir(exist_ok=True)
-        subprocess.run(["mount", *how, path], check=True)
-        mounted.append(path)
-        return path
-
-    yield mount
-    for daemon in folders.daemons:
-        if daemon.returncode is None:
-            daemon.kill()
-    for path in reversed(mounted):
-        subprocess.run(["umount", "--lazy", path], check=True)

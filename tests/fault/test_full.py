@@ -128,6 +128,26 @@ def test_no_inodes(folders, mounts):
     paused.assert_resumed()
 
 
+def test_a_start_on_a_full_disk_tells_nothing_about_what_the_disk_can_do(folders, mounts):
+    """A thumbnail has its record, though attributes could not be tried."""
+    disk = mounts(folders.outbox, "-t", "tmpfs", "-o", "size=4m,nr_inodes=20", "none")
+    path = folders.config("workers = 1; limits = { free_mib = 0; };")
+    folders.start("-c", path).stop()  # an outbox that was in use before
+    fillers = []
+    with contextlib.suppress(OSError):
+        while True:
+            fillers.append(disk / f"filler{len(fillers)}")
+            fillers[-1].touch()
+    folders.drop("a.jpg", pictures.encoded(width=120, height=90))
+    daemon = folders.start("-c", path)
+    assert daemon.wait_event("paused").text("REASON") == "no-space"
+    for filler in fillers:
+        filler.unlink(missing_ok=True)
+    daemon.wait_made("a.jpg")
+    assert os.getxattr(folders.thumbnail("a.jpg"), "user.thumbnaild").startswith(b"2 ")
+    assert folders.listing(disk) == [b"a.jpg.256.jpg"]
+
+
 def test_a_quota(folders, mounts):
     """A real one, of btrfs: statfs(2) shows plenty of space, writing says EDQUOT."""
     disk, image = folders.root / "disk", folders.root / "image"
