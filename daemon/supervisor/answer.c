@@ -50,7 +50,7 @@ static bool still_the_same(struct work *w, struct job *job)
 {
         int r = source_unchanged(job->folder->inbox_fd, job->file, job->input_fd, &job->source);
 
-        if (r == 1 && job->touched_rewritten == REWRITTEN_SURELY) /* with its size and times left as they were */
+        if (r == 1 && (job->touched_rewritten == REWRITTEN_SURELY || job->outdated)) /* with its size and times left as they were */
                 r = 0;
         if (r != 1)
                 settle_refused(w, job);

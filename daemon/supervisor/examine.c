@@ -10,7 +10,9 @@
 
 #define NO_MTIME_SETTLE_USEC UINT64_C(60000000) /* an interrupted rsync --partial leaves mtime 0 */
 #define TELL_WAITING_USEC    UINT64_C(1000000)
-#define LINK_CHECK_USEC      UINT64_C(5000000)
+/* While somebody writes: as old as the last change is, within these. */
+#define WRITER_CHECK_MIN_USEC UINT64_C(5000000)
+#define WRITER_CHECK_MAX_USEC UINT64_C(60000000)
 
 uint64_t examine_settle_usec(const struct folder_config *config, const struct source *source, bool heard)
 {
@@ -68,12 +70,13 @@ static void cannot_open(struct work *w, struct job *job, int error)
 static void await_writer(struct work *w, struct job *job)
 {
         const uint64_t now = work_now_usec(w);
-        uint64_t due = 0;
+        uint64_t due = now + CLAMP(now - job->changed_usec, WRITER_CHECK_MIN_USEC, WRITER_CHECK_MAX_USEC);
         struct stat st;
 
-        /* CLOSE_WRITE tells when it is over, but not here when the writer opened it by another name. */
+        /* CLOSE_WRITE tells when it is over, but not here when the writer opened it by another name, or by none (O_TMPFILE), or has
+         * the folder moved away since; nor when the queue of events was full. */
         if (fstat(job->input_fd, &st) == 0 && st.st_nlink > 1)
-                due = now + LINK_CHECK_USEC;
+                due = now + WRITER_CHECK_MIN_USEC;
         else if (!folder_hears(job->folder, job->file))
                 due = now + (uint64_t)job->folder->config->poll_seconds * 1000000;
         job->input_fd = fd_close(job->input_fd);

@@ -265,6 +265,10 @@ void folder_rescan(struct folder *f)
         if (!scan_busy(f->backlog))
                 f->found = 0;
         polling_postpone(f->polling);
+        if (f->owes) {
+                f->owes = false;
+                failures_start(f->failures);
+        }
         scan_push(f->backlog, ""); /* what is being read now is finished first, then everything is read again */
 }
 

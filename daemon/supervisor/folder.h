@@ -59,6 +59,7 @@ struct folder {
         char *gone;             /* why the inbox was found to be gone while it was read, or NULL */
         bool watch_trouble_told;
         enum reason taking_told; /* why originals cannot be taken away, as the journal knows */
+        bool owes;               /* an original that was to be given back is still among the failures */
         char *stalled;           /* why nothing can be written there now, or NULL */
         enum reason stalled_reason;
         uint64_t stalled_until_usec; /* when to try again */

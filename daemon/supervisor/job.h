@@ -78,9 +78,11 @@ struct job {
         enum job_rewritten rewritten;
         bool touched;                         /* an event came while it was RUNNING or STORING, */
         enum job_rewritten touched_rewritten; /* and what that means */
+        bool outdated;                        /* the configuration was read again meanwhile */
         bool checked;                         /* only the safety rescan has told of it */
         bool abandoned;                       /* its folder was closed meanwhile: throw the result away */
         uint64_t changed_usec;                /* the last change that was seen */
+        uint64_t held_usec;                   /* with --once: since when it waits to be complete or readable */
         uint64_t complete_usec;               /* when it was found complete */
         bool asked;            /* somebody wants it tried, whatever is known of it: it arrived, or its reason file went */
         bool abandoning;       /* it failed, and is set apart when it has not changed by due_usec */

@@ -33,15 +33,19 @@ void outcome_finish(struct work *w, struct job *job)
         struct folder *folder = job->folder;
         g_autofree char *file = g_strdup(job->file);
         enum job_rewritten rewritten = job->touched_rewritten;
-        bool again = job->touched && !job->abandoned;
+        bool again = job->touched && !job->abandoned, abandoned = job->abandoned;
 
         outcome_drop_work(job);
         queue_remove(w->queue, job);
+        if (abandoned && folder->usable) /* again, and what a scan has met of it since was this job */
+                folder_rescan(folder);
         if (!again)
                 return;
         job = queue_add(w->queue, folder, file, LANE_FRESH);
-        if (!job)
+        if (!job) {
+                folder_rescan(folder);
                 return;
+        }
         job->rewritten = rewritten;
         job->asked = rewritten != REWRITTEN_NO;
         job->changed_usec = work_now_usec(w);
@@ -59,15 +63,14 @@ void outcome_made(struct work *w, struct job *job)
                 taking_made(w, folder, file, &source);
 }
 
-/* Wait for something that may take for ever.  Such jobs must not fill the queue: beyond a number they are left to a later scan. */
-static void wait_long(struct work *w, struct job *job, uint64_t due_usec)
+void outcome_wait_long(struct work *w, struct job *job, uint64_t due_usec)
 {
-        if (queue_count(w->queue) < LONG_WAITS_MAX) {
+        if (w->once || queue_count_of(w->queue, job->folder) < work_share(w, LONG_WAITS_MAX)) {
                 queue_wait(w->queue, job, due_usec);
                 return;
         }
         if (w->rescan_usec == 0)
-                w->rescan_usec = work_now_usec(w) + RESCAN_USEC;
+                w->rescan_usec = MAX(work_now_usec(w) + RESCAN_USEC, due_usec);
         queue_remove(w->queue, job);
 }
 
@@ -107,7 +110,7 @@ bool outcome_await_abandonment(struct work *w, struct job *job, enum reason reas
         job->abandoning = true;
         job->abandon_usec = work_now_usec(w) + (uint64_t)left * 1000000;
         job_step(job, JOB_AGAIN);
-        wait_long(w, job, job->abandon_usec);
+        outcome_wait_long(w, job, job->abandon_usec);
         return true;
 }
 
@@ -179,18 +182,21 @@ void outcome_hold(struct work *w, struct job *job, enum reason reason, uint64_t 
         }
         if (tell)
                 job->told = reason;
-        if (w->once && tell) {
+        if (w->once) {
                 uint64_t now = work_now_usec(w);
 
-                if (job->retries++ > 0 && now >= job->changed_usec + ONCE_WAIT_USEC) {
+                if (job->held_usec == 0)
+                        job->held_usec = now;
+                if (now >= job->held_usec + ONCE_WAIT_USEC) {
                         give_up(w, job, reason, "it still waits");
                         return;
                 }
-                due_usec = MIN(due_usec > 0 ? due_usec : UINT64_MAX, now + 1000000);
+                if (tell)
+                        due_usec = MIN(due_usec > 0 ? due_usec : UINT64_MAX, now + 1000000);
         }
         job_step(job, JOB_HOLD);
         if (tell)
-                wait_long(w, job, due_usec);
+                outcome_wait_long(w, job, due_usec);
         else
                 queue_wait(w->queue, job, due_usec);
 }
@@ -212,7 +218,7 @@ void outcome_again(struct work *w, struct job *job, enum reason reason, const ch
                   text && *text ? ", " : "", text ? text : "", reason_remedy(reason));
         outcome_drop_work(job);
         job_step(job, JOB_AGAIN);
-        queue_wait(w->queue, job, work_now_usec(w) + delay);
+        outcome_wait_long(w, job, work_now_usec(w) + delay);
 }
 
 void outcome_again_alone(struct work *w, struct job *job, uint64_t delay_usec)
@@ -234,7 +240,7 @@ void outcome_changed(struct work *w, struct job *job)
         job->changed_usec = work_now_usec(w);
         job->complete_usec = 0;
         job->rewritten = MAX(job->touched_rewritten, REWRITTEN_PERHAPS);
-        job->touched = false;
+        job->touched = job->outdated = false;
         job_step(job, JOB_CHANGED);
         queue_ready(w->queue, job, job->lane);
 }

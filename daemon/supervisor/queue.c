@@ -239,14 +239,14 @@ void queue_foreach(struct queue *queue, void (*f)(struct job *, void *), void *u
                 f((struct job *)l->data, userdata);
 }
 
-unsigned queue_lane_count(const struct queue *queue, enum job_lane lane)
-{
-        return queue->ready[lane];
-}
-
 unsigned queue_backlog_of(const struct queue *queue, const struct folder *folder)
 {
         return share_of(queue, folder)->jobs[LANE_BACKLOG].length;
+}
+
+unsigned queue_count_of(const struct queue *queue, const struct folder *folder)
+{
+        return share_of(queue, folder)->count;
 }
 
 bool queue_can_give(const struct queue *queue, unsigned busy)

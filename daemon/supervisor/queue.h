@@ -56,9 +56,9 @@ void queue_foreach(struct queue *queue, void (*f)(struct job *, void *), void *u
 /* Whether queue_take() would give something. */
 bool queue_can_give(const struct queue *queue, unsigned busy);
 
-/* How many of @folder's are in LANE_BACKLOG. */
+/* How many of @folder's are in LANE_BACKLOG, and how many it has in all. */
 unsigned queue_backlog_of(const struct queue *queue, const struct folder *folder);
+unsigned queue_count_of(const struct queue *queue, const struct folder *folder);
 
 unsigned queue_ready_count(const struct queue *queue);
-unsigned queue_lane_count(const struct queue *queue, enum job_lane lane);
 unsigned queue_count(const struct queue *queue);

@@ -5,6 +5,7 @@
 
 #include "base.h"
 #include "log.h"
+#include "outcome.h"
 #include "plan.h"
 #include "remedy.h"
 
@@ -32,7 +33,21 @@ static void look_again(struct work *w, struct folder *folder, const char *file, 
         queue_unlane(w->queue, job);
         job->retries++;
         job_step(job, JOB_HOLD);
-        queue_wait(w->queue, job, work_now_usec(w) + delay_usec);
+        outcome_wait_long(w, job, work_now_usec(w) + delay_usec);
+}
+
+/* Nobody else remembers that: the reason file is gone. */
+static void tell_owing(struct taking *t, int error, uint64_t delay_usec)
+{
+        struct work *w = t->work;
+
+        t->folder->owes = true;
+        w->rescan_usec = MIN(w->rescan_usec > 0 ? w->rescan_usec : UINT64_MAX, work_now_usec(w) + MAX(delay_usec, PASSING_USEC));
+        log_event(EV_WAITING,
+                  FIELDS(F_STR(FILE, t->original.file), F_STR(INBOX, t->folder->config->inbox),
+                         F_STR(REASON, reason_token(reason_from_errno(error)))),
+                  "%s stays among the failures: it cannot be given back to the inbox (%s), which is tried again", t->original.file,
+                  g_strerror(-error));
 }
 
 static void tell(struct taking *t, int error)
@@ -44,9 +59,13 @@ static void tell(struct taking *t, int error)
 
         if (t->asked_again != t->work->asked_again) /* what forbade it may be mended since */
                 delay = 0;
+        if (!t->of_inbox) {
+                tell_owing(t, error, delay);
+                return;
+        }
         if (t->work->once)
                 status_failed(&t->work->status, reason, work_now_usec(t->work));
-        else if (t->of_inbox)
+        else
                 look_again(t->work, f, t->original.file, delay);
         if (f->taking_told == reason) /* the same cause again is no news */
                 return;

@@ -67,6 +67,8 @@ void work_file(struct work *w, struct folder *folder, const char *file, enum fol
                         return;
                 }
                 job->changed_usec = work_now_usec(w);
+        } else if (!live && job->state == JOB_WAITING && !job->due) { /* for an event, which may be among those that were lost */
+                reopen(w, job);
         } else if (live) {
                 if (rewritten != REWRITTEN_NO)
                         job->changed_usec = work_now_usec(w);
@@ -98,6 +100,7 @@ static void stop_waiting(struct job *job, void *userdata)
 {
         struct work *w = (struct work *)userdata;
 
+        job->outdated |= job->state == JOB_RUNNING || job->state == JOB_STORING;
         if (job->state != JOB_WAITING || job->abandoning || (job->told == REASON_NONE && job->retries == 0 && job->losses == 0))
                 return;
         job->folder->stalled_until_usec = 0;
@@ -339,11 +342,15 @@ void work_forget(struct work *w, struct folder *folder)
         queue_foreach(w->queue, forget_one, &f);
 }
 
+unsigned work_share(const struct work *w, unsigned all)
+{
+        return MAX(all / MAX(w->config->folders->len, 1), 1);
+}
+
 bool work_has_room(const struct work *w, const struct folder *folder)
 {
-        unsigned share = MAX(QUEUE_BACKLOG_MAX / MAX(w->config->folders->len, 1), 1);
-
-        return queue_backlog_of(w->queue, folder) < share && queue_count(w->queue) < QUEUE_JOBS_MAX / 2;
+        return queue_backlog_of(w->queue, folder) < work_share(w, QUEUE_BACKLOG_MAX) &&
+               queue_count_of(w->queue, folder) < work_share(w, QUEUE_JOBS_MAX / 2);
 }
 
 bool work_is_quiet(const struct work *w)

@@ -56,6 +56,9 @@ void work_schedule(struct work *work);
 /* @folder is about to be closed: drop its jobs, and what is being done for it. */
 void work_forget(struct work *work, struct folder *folder);
 
+/* What each folder may have of what there may be of @all. */
+unsigned work_share(const struct work *work, unsigned all);
+
 /* Whether a scan of @folder may bring more. */
 bool work_has_room(const struct work *work, const struct folder *folder);
 

@@ -65,6 +65,32 @@ def test_a_file_being_written_is_waited_for(one, request):
     one.wait_made(name)
 
 
+def test_a_file_that_gets_its_name_while_it_is_open_is_noticed_when_it_is_closed(one, request):
+    """Nothing tells of that close: the file had no name when it was opened."""
+    folder = fresh(one, request)
+    fd = os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o644)
+    os.write(fd, pictures.encoded(**SMALL))
+    os.link(f"/proc/self/fd/{fd}", folder / "named.jpg", src_dir_fd=fd)  # naming any folder makes Python call linkat(2), which follows
+    name = relative(one, folder / "named.jpg")
+    assert one.wait_event("waiting", name).text("REASON") == "being-written"
+    os.close(fd)
+    one.wait_made(name)
+
+
+def test_a_file_whose_folder_is_moved_away_while_it_is_written_is_forgotten(folders):
+    (folders.inbox / "sub").mkdir()
+    daemon = folders.start("-i", folders.inbox, "-o", folders.outbox, "-w", "1")
+    with open(folders.inbox / "sub/slow.jpg", "wb") as file:
+        file.write(b"some")
+        file.flush()
+        daemon.wait_event("waiting", "sub/slow.jpg")
+        daemon.wait_status(r"\b1 waiting")
+        os.rename(folders.inbox / "sub", folders.root / "elsewhere")
+        folders.drop("a.jpg", pictures.encoded(**SMALL))
+        daemon.wait_made("a.jpg")
+        daemon.wait_status(r"\b0 waiting")
+
+
 def test_a_half_written_file_is_made_as_what_it_becomes(one, request):
     """Opened and closed twice, as an interrupted upload is that goes on."""
     path = fresh(one, request) / "resumed.png"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The command line: what it prints, what it exits with, and --once."""
 
+import contextlib
 import errno
 import os
 import pty
@@ -149,6 +150,17 @@ def test_once_waits_for_a_file_that_is_being_written(folders):
         )
     assert running.wait(60) == 0
     assert folders.thumbnails() == [b"slow.jpg.256.jpg"]
+
+
+def test_once_waits_no_longer_for_a_file_that_grows_than_for_any_other(folders):
+    with open(folders.path("grows.jpg"), "wb") as file, contextlib.ExitStack() as stack:
+        writer = subprocess.Popen(["sh", "-c", "while :; do printf x; sleep 0.2; done"], stdout=file)
+        stack.callback(writer.wait)
+        stack.callback(writer.kill)
+        done, records = folders.once()
+    assert done.returncode == 1
+    assert [(r.text("REASON"), r.file) for r in records if r.event == "failed"] == [("being-written", b"grows.jpg")]
+    assert os.path.exists(folders.path("grows.jpg")) and not folders.listing(folders.outbox)
 
 
 def test_once_interrupted(folders):

@@ -17,6 +17,8 @@ BAD = b"\xff\xd8\xff\xe0" + b"this is no picture at all" * 20
 UNKNOWN = b"no picture of any kind\n" * 20
 NEVER_ABANDON = 86400
 
+SOMEBODY = 4711
+
 
 class Failing:
     """Folders whose failures are set apart, or are not."""
@@ -354,6 +356,25 @@ def test_a_name_that_leaves_no_room_for_that_of_its_reason(failing, apart, stem)
         if apart:
             failing.wait_apart(daemon, name, UNKNOWN)
     daemon.wait(lambda: len(reasons()) == len(names), "reasons again")
+
+
+def test_what_cannot_be_given_back_is_not_forgotten(failing):
+    folders = failing.folders
+    for place in (folders.outbox, folders.inbox, failing.failed):
+        place.mkdir(exist_ok=True)
+        os.chown(place, SOMEBODY, SOMEBODY)
+    daemon = folders.start("-c", failing.config(), uid=SOMEBODY, program=folders.program_for_everybody)
+    failing.drop("u.jpg", UNKNOWN)
+    failing.wait_apart(daemon, "u.jpg", UNKNOWN)
+    mended(failing, "u.jpg")
+    os.chown(folders.inbox, 0, 0)
+    failing.reason("u.jpg").unlink()
+    waiting = daemon.wait_event("waiting", "u.jpg")
+    assert "cannot be given back" in waiting.message and (failing.failed / "u.jpg").exists()
+    os.chown(folders.inbox, SOMEBODY, SOMEBODY)
+    daemon.reload()
+    daemon.wait_made("u.jpg")
+    assert folders.listing(failing.failed) == []
 
 
 def test_what_is_given_back_overwrites_nothing(failing):

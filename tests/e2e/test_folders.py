@@ -77,6 +77,22 @@ def test_a_flood_of_arrivals_does_not_hold_up_anothers(folders, other):
     daemon.kill()
 
 
+def test_what_waits_in_a_folder_does_not_keep_another_from_being_read(folders, other, mounts):
+    """A full disk under more files than all folders together may keep in mind, and a folder that is only read now and then."""
+    mounts(folders.outbox, "-t", "tmpfs", "-o", "size=64k", "none")
+    (folders.outbox / "full").write_bytes(bytes(64 << 10))
+    fill(folders.inbox, 9000)
+    groups = f'{{ inbox = "{folders.inbox}"; outbox = "{folders.outbox}"; }}, {{ inbox = "{other}"; outbox = "{other}-out"; watch = "poll"; poll_seconds = 1; }}'
+    path = folders.root / "two.conf"
+    path.write_text(f"workers = 1; limits = {{ free_mib = 0; }}; folders = ( {groups} );\n")
+    daemon = folders.start("-c", path)
+    daemon.wait_event("paused")
+    daemon.wait_status(r"\b[4-9]\d{3}\+? waiting")  # as many as are kept in mind
+    fill(other, FEW)
+    daemon.wait(lambda: made(daemon).count("other") == FEW, "all of the other folder")
+    daemon.kill()
+
+
 def test_a_folder_that_cannot_be_used_does_not_hold_up_another(folders, other):
     other.rename(folders.root / "away")
     fill(folders.inbox, FEW)

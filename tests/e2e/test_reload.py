@@ -4,6 +4,7 @@
 import os
 
 import pictures
+from daemon import children
 
 SMALL, WIDE = 'name = "small"; width = 128;', 'name = "wide"; width = 640; height = 360; format = "webp";'
 NAMES = ["a.jpg", "b.png"]
@@ -65,6 +66,20 @@ def test_a_configuration_that_went_away_is_refused(folders):
     daemon.wait_made("c.jpg")
 
 
+def test_a_preset_that_is_added_while_a_picture_is_rendered(folders):
+    """It is made of that picture, too, and only then the original goes."""
+    daemon = folders.start("-c", folders.config("workers = 1;", folder='originals = "delete";', presets=[SMALL]))
+    (worker,) = daemon.workers()
+    daemon.pause(worker)
+    folders.drop("a.jpg", pictures.encoded())
+    daemon.wait_busy()
+    folders.config("workers = 1;", folder='originals = "delete";', presets=[SMALL, WIDE])
+    assert daemon.reload().event == "reloaded"
+    daemon.resume(worker)
+    daemon.wait(lambda: not os.path.exists(folders.path("a.jpg")), "the original gone")
+    assert sorted(folders.thumbnails()) == [b"a.jpg.small.jpg", b"a.jpg.wide.webp"]
+
+
 def test_the_same_again_makes_nothing(folders):
     daemon = start(folders, SMALL)
     before = folders.states()
@@ -107,6 +122,17 @@ def test_a_folder_is_added_and_another_goes(folders):
     folders.drop("c.jpg", pictures.encoded())
     daemon.wait_made("c.jpg")
     assert not daemon.events("made", "third.jpg")
+
+
+def test_workers_that_are_not_wanted_any_more_before_they_are_ready(folders):
+    daemon = start(folders, SMALL, text="workers = 1;")
+    for workers in (8, 2):
+        folders.config(f"workers = {workers};", presets=[SMALL])
+        assert daemon.reload().event == "reloaded"
+    daemon.wait_event("worker-started", count=2)
+    daemon.wait(lambda: len(children(daemon.pid)) == 2, "two workers and no other process")
+    folders.drop("c.jpg", pictures.encoded())
+    daemon.wait_made("c.jpg")
 
 
 def test_the_number_of_workers_changes(folders):
