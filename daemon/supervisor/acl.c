@@ -42,6 +42,14 @@ static void append(struct acl *acl, unsigned tag, unsigned rights, unsigned id)
         acl->entries[acl->n++] = (struct entry){ tag, rights, id };
 }
 
+static bool has(const struct acl *acl, unsigned tag)
+{
+        for (int i = 0; i < acl->n; i++)
+                if (acl->entries[i].tag == tag)
+                        return true;
+        return false;
+}
+
 /* The list of @fd, or the one that its mode stands for. */
 static int read_acl(int fd, struct acl *ret)
 {
@@ -64,8 +72,13 @@ static int read_acl(int fd, struct acl *ret)
         }
         if ((size_t)size < sizeof a.header || le32toh(a.header.a_version) != POSIX_ACL_XATTR_VERSION)
                 return -EBADMSG;
-        for (size_t i = 0; i < ((size_t)size - sizeof a.header) / sizeof a.entries[0]; i++)
-                append(ret, le16toh(a.entries[i].e_tag), le16toh(a.entries[i].e_perm), le32toh(a.entries[i].e_id));
+        for (size_t i = 0; i < ((size_t)size - sizeof a.header) / sizeof a.entries[0]; i++) {
+                const unsigned tag = le16toh(a.entries[i].e_tag);
+
+                if (tag != ACL_USER && tag != ACL_GROUP && has(ret, tag)) /* a share's server may say anything */
+                        return -EBADMSG;
+                append(ret, tag, le16toh(a.entries[i].e_perm), le32toh(a.entries[i].e_id));
+        }
         return 0;
 }
 

@@ -20,7 +20,7 @@ static const struct key_choice outputs[] = { { "jpeg", FORMAT_JPEG }, { "png", F
                                              { "same", FORMAT_SAME }, { 0 } };
 static const struct key_choice profiles[] = { { "srgb", PROFILE_SRGB }, { "keep", PROFILE_KEEP }, { 0 } };
 static const struct key_choice animations[] = { { "first", ANIMATION_FIRST }, { "all", ANIMATION_ALL }, { 0 } };
-enum { HAS_CROP = 1 << 0, HAS_LOSSLESS = 1 << 1 };
+enum { HAS_CROP = 1 << 0 };
 
 static const struct key preset_keys[] = {
         { "name", KEY_STRING, PLACE(struct preset, name) },
@@ -31,7 +31,7 @@ static const struct key preset_keys[] = {
         { "format", KEY_CHOICE, PLACE(struct preset, spec.format), .choices = outputs },
         { "quality", KEY_INTEGER, PLACE(struct preset, spec.quality), .min = 1, .max = 100 },
         { "effort", KEY_INTEGER, PLACE(struct preset, spec.effort), .min = 0, .max = 9 },
-        { "lossless", KEY_BOOLEAN, PLACE(struct preset, spec.lossless), .present_bit = HAS_LOSSLESS },
+        { "lossless", KEY_BOOLEAN, PLACE(struct preset, spec.lossless) },
         { "upscale", KEY_BOOLEAN, PLACE(struct preset, spec.upscale) },
         { "strip", KEY_BOOLEAN, PLACE(struct preset, spec.strip) },
         { "profile", KEY_CHOICE, PLACE(struct preset, spec.profile), .choices = profiles },

@@ -262,7 +262,7 @@ static void check_group(struct key_reader *reader, struct folder_config *f)
 
 static void check_template(struct key_reader *reader, struct folder_config *f)
 {
-        static const enum format same[] = { FORMAT_JPEG, FORMAT_PNG, FORMAT_WEBP, FORMAT_GIF, FORMAT_AVIF, FORMAT_JXL };
+        static const enum format same[] = FORMATS_SAME;
         g_autoptr(GArray) variants = g_array_new(FALSE, FALSE, sizeof(struct name_variant));
         g_autofree char *problem = NULL;
 

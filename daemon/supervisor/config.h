@@ -13,6 +13,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* What an original can be of for format = "same" to mean that; of any other it is JPEG. */
+#define FORMATS_SAME \
+        { \
+                FORMAT_JPEG, FORMAT_PNG, FORMAT_WEBP, FORMAT_GIF, FORMAT_AVIF, FORMAT_JXL \
+        }
+
 struct preset {
         char *name;
         struct wire_spec spec;               /* spec.format may be FORMAT_SAME */

@@ -66,14 +66,13 @@ static void open_folder(struct inquiry *q)
                 findings_say(q->findings, "folder", "%s, in which it is %s", c->inbox, q->file);
         if (q->outbox_error < 0 && q->outbox_error != -ENOENT)
                 findings_say(q->findings, "outbox", "%s cannot be seen: %s", c->outbox, g_strerror(-q->outbox_error));
-        if (c->failed)
+        if (c->failed) {
                 r = open(c->failed, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        else
-                r = q->outbox_error < 0 ? -1 : path_openat(outbox_root_fd(q->folder->outbox), FAILURES_OWN, O_PATH | O_DIRECTORY, 0);
-        if (c->failed && r < 0)
-                r = neg_errno();
-        else if (q->outbox_error < 0)
-                r = q->outbox_error;
+                r = r < 0 ? neg_errno() : r;
+        } else {
+                r = q->outbox_error < 0 ? q->outbox_error
+                                        : path_openat(outbox_root_fd(q->folder->outbox), FAILURES_OWN, O_PATH | O_DIRECTORY, 0);
+        }
         q->failures_error = MIN(r, 0);
         if (r >= 0)
                 q->folder->failures = failures_open_to_look(r, c->failed != NULL, q->config->basis);

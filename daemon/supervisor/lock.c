@@ -15,21 +15,18 @@
 
 pid_t lock_holder(const struct stat *st)
 {
-        _cleanup_(fd_closep) int fd = open("/proc/locks", O_RDONLY | O_CLOEXEC);
         g_autofree char *wanted = g_strdup_printf(" %02x:%02x:%ju ", major(st->st_dev), minor(st->st_dev), (uintmax_t)st->st_ino);
         g_autofree char *text = NULL;
-        const char *at, *flock_word;
-        int pid = 0;
+        g_auto(GStrv) lines = NULL;
+        int pid;
 
-        if (fd < 0 || !g_file_get_contents("/proc/locks", &text, NULL, NULL))
+        if (!g_file_get_contents("/proc/locks", &text, NULL, NULL))
                 return 0;
-        at = strstr(text, wanted);
-        if (!at)
-                return 0;
-        while (at > text && at[-1] != '\n')
-                at--;
-        flock_word = strstr(at, "FLOCK");
-        return flock_word && sscanf(flock_word, "FLOCK %*s %*s %d", &pid) == 1 ? pid : 0;
+        lines = g_strsplit(text, "\n", -1);
+        for (char **line = lines; *line; line++) /* those that wait for one are marked by an arrow */
+                if (strstr(*line, wanted) && sscanf(*line, "%*[0-9]: FLOCK %*s %*s %d", &pid) == 1)
+                        return pid;
+        return 0;
 }
 
 int lock_take(int fd, uint64_t wait_usec)

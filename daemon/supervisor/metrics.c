@@ -102,12 +102,12 @@ static void append_queue(struct page *p, const struct metrics *m)
         head(p, "queue_files", "gauge", "Files that are known and not done, by what they wait for; a scan may find more");
         for (enum job_state state = 0; state < _JOB_STATE_MAX; state++)
                 if (states[state])
-                        sample(p, "queue_files", "state", states[state], m->jobs[state]);
-        sample(p, "queue_files", "state", "taking", m->taking);
+                        sample(p, "queue_files", "state", states[state], m->tally.jobs[state]);
+        sample(p, "queue_files", "state", "taking", m->tally.taking);
         head(p, "waiting_files", "gauge", "Of those that wait, the ones that something has to be done for, by reason");
         for (enum reason r = REASON_NONE + 1; r < _REASON_MAX; r++)
-                if (m->waiting_by[r] > 0 || reason_kind(r) == REASON_IS_WAITING)
-                        sample(p, "waiting_files", "reason", reason_token(r), m->waiting_by[r]);
+                if (m->tally.waiting_by[r] > 0 || reason_kind(r) == REASON_IS_WAITING)
+                        sample(p, "waiting_files", "reason", reason_token(r), m->tally.waiting_by[r]);
         if (m->oldest > 0) {
                 head(p, "oldest_waiting_timestamp_seconds", "gauge",
                      "When the file that waits longest was last changed; absent if none waits");
@@ -122,8 +122,9 @@ static void append_events(struct page *p, const struct metrics *m)
         head(p, "events_total", "counter", "Events of the supervisor, as in the journal");
         for (enum log_event_id e = 0; e < _EV_MAX; e++)
                 if (e != EV_MADE) /* the workers' */
-                        sample(p, "events_total", "event", log_event_name(e), (double)m->events[e]);
-        single(p, "dropped_lines_total", "counter", "Lines that the journal did not take from the supervisor", (double)m->dropped);
+                        sample(p, "events_total", "event", log_event_name(e), (double)m->tally.events[e]);
+        single(p, "dropped_lines_total", "counter", "Lines that the journal did not take from the supervisor",
+               (double)m->tally.dropped);
 }
 
 char *metrics_format(const struct metrics *m)
@@ -137,10 +138,10 @@ char *metrics_format(const struct metrics *m)
         g_string_append_printf(p.out, "thumbnaild_start_time_seconds{daemon=\"%s\"} %.3f\n", daemon, m->started);
         append_files(&p, m);
         append_queue(&p, m);
-        single(&p, "workers", "gauge", "Workers that there should be", m->workers_wanted);
+        single(&p, "workers", "gauge", "Workers that there should be", m->tally.workers_wanted);
         single(&p, "workers_ready", "gauge", "Workers that there are", m->view.workers);
         single(&p, "workers_busy", "gauge", "Workers that render", m->view.busy);
-        single(&p, "inotify_watches", "gauge", "Folders that are watched", m->watches);
+        single(&p, "inotify_watches", "gauge", "Folders that are watched", m->tally.watches);
         if (m->watches_max >= 0)
                 single(&p, "inotify_watches_max", "gauge", "How many the kernel allows this user", m->watches_max);
         head(&p, "folder_paused", "gauge", "Whether an inbox cannot be served now");

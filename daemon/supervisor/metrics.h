@@ -3,9 +3,8 @@
 
 /* The daemon's numbers for node_exporter's textfile collector, in Prometheus' text format 0.0.4.  metrics_format() is pure. */
 
-#include "job.h"
-#include "log.h"
 #include "status.h"
+#include "tally.h"
 
 struct metrics_folder {
         const char *inbox; /* any bytes */
@@ -16,14 +15,11 @@ struct metrics {
         const char *daemon; /* tells the instances of this machine apart */
         const char *version;
         double started; /* seconds since the epoch, as the next */
-        double oldest;  /* when the file that waits longest was last changed; 0: none waits */
+        double oldest;  /* of tally.oldest_usec; 0: none waits */
         const struct status *status;
         struct status_view view;
-        unsigned workers_wanted, taking;
-        unsigned jobs[_JOB_STATE_MAX];
-        unsigned waiting_by[_REASON_MAX]; /* of the jobs that wait, those whose reason was told */
-        int watches, watches_max;         /* the latter -1: not known */
-        uint64_t events[_EV_MAX], dropped;
+        struct tally tally;
+        int watches_max; /* -1: not known */
         const struct metrics_folder *folders;
         unsigned n_folders;
 };

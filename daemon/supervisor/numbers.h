@@ -4,16 +4,16 @@
 /* What a process that serves a part of the folders tells the one that has started it, beside its status line: the numbers of status.h,
  * in a field of the message to the notification socket.  Both are the same program, so the structure goes as it is. */
 
-#include "log.h"
 #include "status.h"
+#include "tally.h"
 #include "wire.h"
 
 struct numbers {
         struct status status;
         struct status_view view; /* without paused_why */
         struct wire_hello hello; /* of a worker, or zeroes */
-        unsigned usable;         /* folders */
-        uint64_t events[_EV_MAX], dropped;
+        struct tally tally;
+        unsigned usable; /* folders */
 };
 
 #define NUMBERS_FIELD "X_THUMBNAILD_NUMBERS"

@@ -19,7 +19,8 @@
 #include <sys/wait.h>
 #include <sysexits.h>
 
-#define MESSAGE_BYTES 16384
+#define MESSAGE_BYTES    16384
+#define MESSAGES_AT_ONCE 64U
 
 struct parts {
         struct part_common common;
@@ -30,7 +31,7 @@ struct parts {
         unsigned shares;
         int notify_fd, failure;
         sd_event_source *notify, *timer;
-        struct status past; /* of processes that are no more */
+        struct numbers past; /* of processes that are no more: what they have done and told */
 };
 
 static struct part *nth(const struct parts *p, guint i)
@@ -87,7 +88,7 @@ static int on_notify(sd_event_source *source, int fd, uint32_t revents, void *us
         struct parts *p = (struct parts *)userdata;
         bool again = false;
 
-        for (;;) {
+        for (unsigned i = 0; i < MESSAGES_AT_ONCE; i++) { /* anybody may send here: not for ever */
                 char text[MESSAGE_BYTES], control[CMSG_SPACE(sizeof(struct ucred))];
                 struct iovec iov = { text, sizeof text - 1 };
                 struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
@@ -101,7 +102,7 @@ static int on_notify(sd_event_source *source, int fd, uint32_t revents, void *us
                 if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS)
                         memcpy(&sender, CMSG_DATA(c), sizeof sender);
                 part = by_pid(p, sender.pid);
-                if (!part || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) /* anybody may send here */
+                if (!part || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
                         continue;
                 text[n] = '\0';
                 again |= part_hear(part, text);
@@ -141,7 +142,8 @@ static void on_ended(struct part *part, const siginfo_t *si, void *userdata)
         bool for_ever =
                 si->si_code == CLD_EXITED && (si->si_status == EX_CONFIG || si->si_status == EX_SOFTWARE || si->si_status == EX_OSERR);
 
-        status_add(&p->past, &part->numbers.status);
+        status_add(&p->past.status, &part->numbers.status);
+        tally_add_told(&p->past.tally, &part->numbers.tally);
         part->numbers = (struct numbers){ 0 };
         part->pid = 0;
         part->child = sd_event_source_disable_unref(part->child);
@@ -323,7 +325,7 @@ unsigned parts_usable(const struct parts *p)
 
 void parts_add_status(const struct parts *p, struct status *status)
 {
-        status_add(status, &p->past);
+        status_add(status, &p->past.status);
         for (guint i = 0; i < p->all->len; i++)
                 status_add(status, &nth(p, i)->numbers.status);
 }
@@ -345,13 +347,11 @@ void parts_add_view(const struct parts *p, struct status_view *v)
         }
 }
 
-void parts_add_events(const struct parts *p, uint64_t events[static _EV_MAX], uint64_t *dropped)
+void parts_add_tally(const struct parts *p, struct tally *tally)
 {
-        for (guint i = 0; i < p->all->len; i++) {
-                for (enum log_event_id e = 0; e < _EV_MAX; e++)
-                        events[e] += nth(p, i)->numbers.events[e];
-                *dropped += nth(p, i)->numbers.dropped;
-        }
+        tally_add_told(tally, &p->past.tally);
+        for (guint i = 0; i < p->all->len; i++)
+                tally_add(tally, &nth(p, i)->numbers.tally);
 }
 
 void parts_foreach(const struct parts *p, void (*f)(const char *inbox, bool paused, void *userdata), void *userdata)

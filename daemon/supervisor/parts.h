@@ -55,8 +55,8 @@ unsigned parts_usable(const struct parts *parts);
 void parts_add_status(const struct parts *parts, struct status *status);
 void parts_add_view(const struct parts *parts, struct status_view *view);
 
-/* Add how often each event was logged by those that run, and how many lines were dropped. */
-void parts_add_events(const struct parts *parts, uint64_t events[static _EV_MAX], uint64_t *dropped);
+/* Add what they have to do, and what they have told, ever. */
+void parts_add_tally(const struct parts *parts, struct tally *tally);
 
 /* Call @f for each folder that is served elsewhere. */
 void parts_foreach(const struct parts *parts, void (*f)(const char *inbox, bool paused, void *userdata), void *userdata);

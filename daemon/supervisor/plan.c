@@ -10,8 +10,7 @@
 #include <limits.h>
 #include <sys/stat.h>
 
-/* What format = "same" may be. */
-static const enum format same_formats[] = { FORMAT_JPEG, FORMAT_PNG, FORMAT_WEBP, FORMAT_GIF, FORMAT_AVIF, FORMAT_JXL };
+static const enum format same_formats[] = FORMATS_SAME;
 
 /* And what it means for an original of @format. */
 static enum format same_format(enum format format)

@@ -42,10 +42,41 @@ static struct status total_of(const struct report *r)
         return total;
 }
 
+static void count_job(struct job *job, void *userdata)
+{
+        struct tally *t = (struct tally *)userdata;
+
+        if (job->abandoning) /* it has failed already */
+                return;
+        t->jobs[job->state]++;
+        if (job->state == JOB_WAITING && job->told != REASON_NONE)
+                t->waiting_by[job->told]++;
+        if (job->changed_usec > 0)
+                t->oldest_usec = t->oldest_usec > 0 ? MIN(t->oldest_usec, job->changed_usec) : job->changed_usec;
+}
+
+static struct tally tally_of(const struct report *r)
+{
+        const GPtrArray *folders = r->folders->all;
+        struct tally t = { .workers_wanted = pool_size(r->work->pool), .taking = r->work->taking, .dropped = log_dropped() };
+
+        queue_foreach(r->work->queue, count_job, &t);
+        for (guint i = 0; i < folders->len; i++) {
+                const struct folder *f = (const struct folder *)folders->pdata[i];
+
+                t.watches += f->usable ? intake_watches(f->intake) + failures_watches(f->failures) : 0;
+        }
+        for (enum log_event_id e = 0; e < _EV_MAX; e++)
+                t.events[e] = log_count(e);
+        if (r->parts)
+                parts_add_tally(r->parts, &t);
+        return t;
+}
+
 /* Tell the service manager; a part tells its numbers, too. */
 static void notify(const struct report *r, const char *key, const char *value)
 {
-        struct numbers numbers = { .status = r->work->status, .hello = r->hello, .dropped = log_dropped() };
+        struct numbers numbers = { .status = r->work->status, .hello = r->hello };
         g_autofree char *text = NULL, *why = NULL;
 
         if (!r->part) {
@@ -54,8 +85,7 @@ static void notify(const struct report *r, const char *key, const char *value)
         }
         numbers.view = view_of(r);
         numbers.usable = folders_usable(r->folders);
-        for (enum log_event_id e = 0; e < _EV_MAX; e++)
-                numbers.events[e] = log_count(e);
+        numbers.tally = tally_of(r);
         text = numbers_format(&numbers);
         why = g_strescape(numbers.view.paused_why ? numbers.view.paused_why : "", NULL);
         (void)sd_notifyf(0, "%s%s\n" NUMBERS_FIELD "=%s\nX_THUMBNAILD_WHY=%s", key, value, text, why);
@@ -140,24 +170,6 @@ void report_summary(const struct report *r, bool interrupted)
 
 /* ---- metrics */
 
-struct counting {
-        struct metrics *metrics;
-        uint64_t oldest_usec; /* CLOCK_MONOTONIC, or UINT64_MAX */
-};
-
-static void count_job(struct job *job, void *userdata)
-{
-        struct counting *c = (struct counting *)userdata;
-
-        if (job->abandoning) /* it has failed already */
-                return;
-        c->metrics->jobs[job->state]++;
-        if (job->state == JOB_WAITING && job->told != REASON_NONE)
-                c->metrics->waiting_by[job->told]++;
-        if (job->changed_usec > 0)
-                c->oldest_usec = MIN(c->oldest_usec, job->changed_usec);
-}
-
 static void add_folder(const char *inbox, bool paused, void *userdata)
 {
         const struct metrics_folder folder = { inbox, paused };
@@ -174,30 +186,21 @@ static void write_metrics(struct report *r, const struct status_view *view, cons
                              .started = r->started,
                              .status = total,
                              .view = *view,
-                             .workers_wanted = pool_size(r->work->pool),
-                             .taking = r->work->taking,
-                             .dropped = log_dropped() };
-        struct counting c = { &m, UINT64_MAX };
+                             .tally = tally_of(r) };
         int instances;
 
-        queue_foreach(r->work->queue, count_job, &c);
-        if (c.oldest_usec < UINT64_MAX)
-                m.oldest = (double)g_get_real_time() / 1e6 - (double)(work_now_usec(r->work) - c.oldest_usec) / 1e6;
+        if (m.tally.oldest_usec > 0)
+                m.oldest = (double)g_get_real_time() / 1e6 - (double)(work_now_usec(r->work) - m.tally.oldest_usec) / 1e6;
         for (guint i = 0; i < folders->len; i++) {
                 const struct folder *f = (const struct folder *)folders->pdata[i];
 
                 add_folder(f->config->inbox, !f->usable || f->stalled, each);
-                m.watches += f->usable ? (int)(intake_watches(f->intake) + failures_watches(f->failures)) : 0;
         }
         if (r->parts)
                 parts_foreach(r->parts, add_folder, each);
         m.folders = (const struct metrics_folder *)(void *)each->data;
         m.n_folders = each->len;
         intake_limits(&m.watches_max, &instances);
-        for (enum log_event_id e = 0; e < _EV_MAX; e++)
-                m.events[e] = log_count(e);
-        if (r->parts)
-                parts_add_events(r->parts, m.events, &m.dropped);
 
         g_autofree char *text = metrics_format(&m);
         int error = metrics_write(r->metrics, text);

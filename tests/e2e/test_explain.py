@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -392,6 +393,14 @@ def test_failed_and_set_apart(folders, explain):
         assert said["try again"].startswith(f"rm -f {failed}/sub/bad.jpg.why.txt")
     (failed / "sub/bad.jpg.why.txt").unlink()
     assert "goes back to the inbox" in explain(str(failed / "sub/bad.jpg"), "-c", config).verdict
+
+
+def test_failed_with_the_outbox_gone(folders, explain):
+    config = folders.config(folder=f'failed = "{folders.root}/failed"; abandon_seconds = 3600;')
+    settled(folders.inbox / "bad.jpg", GOOD[:-20])
+    folders.once("-c", config)
+    shutil.rmtree(folders.outbox)
+    assert explain("bad.jpg", "-c", config)["failed"].startswith("truncated, noted 20")
 
 
 def test_failed_and_about_to_be_set_apart(folders, explain):

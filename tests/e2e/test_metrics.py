@@ -3,12 +3,15 @@
 
 import os
 import re
+import signal
 import stat
 import subprocess
 import time
 
 import pictures
 import pytest
+from daemon import children
+from share import Share
 
 SMALL = dict(width=120, height=90)
 
@@ -151,3 +154,25 @@ def test_a_folder_for_metrics_that_cannot_be_written_stops_nothing(folders):
     folders.drop("a.jpg", pictures.encoded(**SMALL))
     daemon.wait_made("a.jpg")
     assert len(daemon.events("trouble")) == 1
+
+
+def test_what_waits_on_a_share_is_counted_too(folders, metrics):
+    """And what the process that serves it has told stays counted when it ends."""
+    share = Share(folders.watcher, folders.root / "behind", folders.inbox)
+    try:
+        (share.behind / "it.jpg").write_bytes(pictures.encoded(**SMALL)[:-20])
+        os.utime(share.behind / "it.jpg", (0, 0))  # as an interrupted rsync leaves it
+        began = time.time()
+        daemon = folders.start("-i", folders.inbox, "-o", folders.outbox, "-w", "1", environment=metrics.environment)
+        numbers = metrics.wait(daemon, "waiting_files", 1, "incomplete")
+        assert numbers["workers", None] == numbers["workers_ready", None] == 1
+        assert numbers["queue_files", "waiting"] == 1
+        assert began - 1 < numbers["oldest_waiting_timestamp_seconds", None] < time.time() + 1
+        assert numbers["events_total", "waiting"] == 1
+        (part,) = children(daemon.pid)
+        os.kill(part, signal.SIGKILL)
+        metrics.wait(daemon, "events_total", 2, "waiting")
+        metrics.check()
+        daemon.stop()
+    finally:
+        share.close()

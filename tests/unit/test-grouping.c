@@ -102,7 +102,7 @@ static void test_share(void)
 
 static void test_numbers(void)
 {
-        struct numbers sent = { .status = { .made = 7 }, .view = { .workers = 2, .paused_why = "here" }, .usable = 3, .dropped = 9 },
+        struct numbers sent = { .status = { .made = 7 }, .view = { .workers = 2, .paused_why = "here" }, .usable = 3, .tally.dropped = 9 },
                        got;
         g_autofree char *text = numbers_format(&sent);
 
@@ -110,7 +110,7 @@ static void test_numbers(void)
         g_assert_null(strchr(text, '\n'));
         g_assert_cmpint(numbers_parse("", &got), ==, -EBADMSG);
         g_assert_cmpint(numbers_parse("QUJD", &got), ==, -EBADMSG);
-        g_assert_cmpuint(got.dropped, ==, UINT64_MAX);
+        g_assert_cmpuint(got.tally.dropped, ==, UINT64_MAX);
         g_assert_cmpint(numbers_parse(text, &got), ==, 0);
         g_assert_null(got.view.paused_why);
         sent.view.paused_why = NULL;

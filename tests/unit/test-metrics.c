@@ -31,16 +31,16 @@ static void test_page(void)
         struct status s = { 0 };
         const struct metrics_folder folders[] = { { "/in\nbox \"\xff", true }, { "/other", false } };
         struct metrics m = {
-                .status = &s, .started = 1700000000.25, .folders = folders, .n_folders = 2, .watches = 7, .watches_max = -1
+                .status = &s, .started = 1700000000.25, .folders = folders, .n_folders = 2, .tally.watches = 7, .watches_max = -1
         };
 
         status_made(&s, 3, 7000000, 5000, 20000, 1);
         status_made(&s, 1, UINT64_C(3600000000), 5001, 20000, 1);
         status_failed(&s, REASON_CORRUPT, 1);
         status_skipped(&s, REASON_NOT_REGULAR);
-        m.events[EV_OVERFLOW] = 2;
-        m.jobs[JOB_WAITING] = 4;
-        m.waiting_by[REASON_UNREADABLE] = 3;
+        m.tally.events[EV_OVERFLOW] = 2;
+        m.tally.jobs[JOB_WAITING] = 4;
+        m.tally.waiting_by[REASON_UNREADABLE] = 3;
 
         g_autofree char *text = page(&m), *later = NULL;
 
