@@ -252,9 +252,7 @@ static GString *encode(enum log_event_id event, const struct log_field *fields, 
  * room for PIPE_BUF bytes; O_NONBLOCK would be theirs who share the open file, too. */
 static bool stderr_takes(void)
 {
-        struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
-
-        return backend.shown || poll(&p, 1, 0) > 0;
+        return backend.shown || poll(&(struct pollfd){ .fd = STDERR_FILENO, .events = POLLOUT }, 1, 0) > 0;
 }
 
 static void to_stderr(enum log_event_id event, const char *sentence)

@@ -301,9 +301,8 @@ static bool simplify(struct picture *p)
         p->bands = p->model == MODEL_GREY ? 1U + p->alpha : p->model == MODEL_RGB ? 3U + p->alpha : 4;
         if ((unsigned)p->image->Bands > p->bands && !become(p, vips_extract_band(p->image, &next, 0, "n", (int)p->bands, NULL), &next))
                 return false;
-        if ((unsigned)p->image->Bands != p->bands) /* rows are read by this */
-                return verdict_fail(p->verdict, REASON_CORRUPT, "%d samples for each pixel", p->image->Bands);
-        return true;
+        return (unsigned)p->image->Bands == p->bands || /* rows are read by this */
+               verdict_fail(p->verdict, REASON_CORRUPT, "%d samples for each pixel", p->image->Bands);
 }
 
 static uint32_t little(const uint8_t *b, unsigned n)

@@ -540,10 +540,12 @@ def test_a_read_only_inbox_is_said(taking):
 def test_kept_originals_are_not_touched_in_any_way(taking):
     folders = taking.folders
     folders.drop("x.jpg", GOOD, MTIME_NS)
+    os.utime(folders.path("x.jpg"), ns=(MTIME_NS, MTIME_NS))  # a read that was noted would show
     before, folder = folders.state_of(folders.path("x.jpg")), os.stat(folders.inbox)
     daemon = taking.start("keep")
     daemon.wait_made("x.jpg")
     daemon.stop()
+    assert os.stat(folders.path("x.jpg")).st_atime_ns == MTIME_NS
     assert folders.state_of(folders.path("x.jpg")) == before
     after = os.stat(folders.inbox)
     assert (after.st_mtime_ns, after.st_ctime_ns) == (folder.st_mtime_ns, folder.st_ctime_ns)

@@ -102,7 +102,10 @@ static void test_share(void)
 
 static void test_numbers(void)
 {
-        struct numbers sent = { .status = { .made = 7 }, .view = { .workers = 2, .paused_why = "here" }, .usable = 3, .tally.dropped = 9 },
+        struct numbers sent = { .status = { .made = 7 },
+                                .view = { .workers = 2, .paused_why = "here" },
+                                .usable = 3,
+                                .tally.dropped = 9 },
                        got;
         g_autofree char *text = numbers_format(&sent);
 
