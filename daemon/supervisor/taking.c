@@ -37,15 +37,16 @@ static void look_again(struct work *w, struct folder *folder, const char *file, 
 }
 
 /* Nobody else remembers that: the reason file is gone. */
-static void tell_owing(struct taking *t, int error, uint64_t delay_usec)
+static void tell_owing(struct taking *t, int error, enum reason reason, uint64_t delay_usec)
 {
+        g_autofree char *remedy = remedy_of_file(t->folder, t->original.file, reason);
         struct work *w = t->work;
 
         t->folder->owes = true;
         w->rescan_usec = MIN(w->rescan_usec > 0 ? w->rescan_usec : UINT64_MAX, work_now_usec(w) + MAX(delay_usec, PASSING_USEC));
         log_event(EV_WAITING,
-                  FIELDS(F_STR(FILE, t->original.file), F_STR(INBOX, t->folder->config->inbox),
-                         F_STR(REASON, reason_token(reason_from_errno(error)))),
+                  FIELDS(F_STR(FILE, t->original.file), F_STR(INBOX, t->folder->config->inbox), F_STR(REASON, reason_token(reason)),
+                         F_STR(REMEDY, remedy)),
                   "%s stays among the failures: it cannot be given back to the inbox (%s), which is tried again", t->original.file,
                   g_strerror(-error));
 }
@@ -60,7 +61,7 @@ static void tell(struct taking *t, int error)
         if (t->asked_again != t->work->asked_again) /* what forbade it may be mended since */
                 delay = 0;
         if (!t->of_inbox) {
-                tell_owing(t, error, delay);
+                tell_owing(t, error, reason, delay);
                 return;
         }
         if (t->work->once)
