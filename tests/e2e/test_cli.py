@@ -196,8 +196,9 @@ def on_a_terminal(arguments):
 
 
 def test_once_draws_a_bar_on_a_terminal(folders):
+    large = pictures.encoded(width=1000, height=750, seed=1)  # noise, which takes its time
     for i in range(600):  # they take some seconds
-        folders.drop(f"{i}.jpg", pictures.encoded())
+        folders.drop(f"{i}.jpg", large)
     status, written = on_a_terminal([PROGRAM, "--once", "-i", folders.inbox, "-o", folders.outbox])
     assert status == 0, written
     assert "\r" in written and "600" in written, written
