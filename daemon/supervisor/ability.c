@@ -5,13 +5,14 @@
 
 #include "attribute.h"
 #include "base.h"
+#include "path.h"
 
 #include <fcntl.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define PROBE       ".thumbnaild.probe"
-#define PROBE_UPPER ".THUMBNAILD.PROBE"
+#define PROBE       "probe"
+#define PROBE_UPPER "PROBE"
 
 /* Of an error that says nothing about what the file system can do. */
 static bool is_passing(int error)
@@ -24,36 +25,33 @@ static bool keeps_attributes(int root_fd)
         return fgetxattr(root_fd, ATTRIBUTE_RECORD, NULL, 0) >= 0 || errno == ENODATA;
 }
 
-/* A file under a name of ours.  The caller removes it. */
-static int open_named(int root_fd)
+static int try_names(int root_fd, const char *folder, struct ability *a)
 {
-        (void)unlinkat(root_fd, PROBE, 0); /* of a start that was interrupted */
-        return openat(root_fd, PROBE, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
-}
+        _cleanup_(fd_closep) int dir_fd = -1;
+        int fd, r = path_make_folders(root_fd, folder, 0750, NULL);
 
-static int try_names(int root_fd, struct ability *a)
-{
-        int fd = open_named(root_fd);
-
+        if (r >= 0)
+                r = dir_fd = path_openat(root_fd, folder, O_PATH | O_DIRECTORY, 0);
+        fd = r < 0 ? -1 : openat(dir_fd, PROBE, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
         a->knows_names = fd >= 0;
-        a->folds_case = fd >= 0 && faccessat(root_fd, PROBE_UPPER, F_OK, 0) == 0;
+        a->folds_case = fd >= 0 && faccessat(dir_fd, PROBE_UPPER, F_OK, 0) == 0;
         if (fd >= 0)
-                (void)unlinkat(root_fd, PROBE, 0);
+                (void)unlinkat(dir_fd, PROBE, 0);
         return fd;
 }
 
-void ability_try_names(int root_fd, struct ability *ability)
+void ability_try_names(int root_fd, const char *folder, struct ability *ability)
 {
-        (void)fd_close(try_names(root_fd, ability));
+        (void)fd_close(try_names(root_fd, folder, ability));
 }
 
-void ability_try(int root_fd, struct ability *ret)
+void ability_try(int root_fd, const char *folder, struct ability *ret)
 {
         _cleanup_(fd_closep) int unnamed = openat(root_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), named = -1;
         struct ability a = { .unnamed = unnamed >= 0 || is_passing(errno) };
         int fd;
 
-        named = try_names(root_fd, &a);
+        named = try_names(root_fd, folder, &a);
         fd = unnamed >= 0 ? unnamed : named;
         a.xattrs = fd < 0 ? keeps_attributes(root_fd) : fsetxattr(fd, ATTRIBUTE_RECORD, "?", 1, 0) == 0 || is_passing(errno);
         *ret = a;

@@ -91,7 +91,7 @@ int outbox_open(const char *path, uint64_t wait_usec, struct outbox **ret, pid_t
                 return neg_errno();
         sweep(fd);
         *ret = outbox_new(fd_steal(&fd), &st);
-        ability_try((*ret)->root_fd, &(*ret)->can);
+        ability_try((*ret)->root_fd, TEMPORARY_FOLDER, &(*ret)->can);
         return 0;
 }
 
@@ -297,7 +297,7 @@ int outbox_create(struct outbox *o, const char *name, mode_t mode, gid_t gid)
         if (strlen(base) > o->component_max)
                 return -ENAMETOOLONG;
         if (!o->can.knows_names)
-                ability_try_names(o->root_fd, &o->can);
+                ability_try_names(o->root_fd, TEMPORARY_FOLDER, &o->can);
         if (o->can.unnamed) {
                 fd = openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
                 o->can.unnamed = fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR); /* where it could not be tried before */
