@@ -249,7 +249,7 @@ static GString *encode(enum log_event_id event, const struct log_field *fields, 
 }
 
 /* A full pipe or a stopped terminal must not stop us, unless somebody waits for us in a script.  What can be asked is whether there is
- * room for PIPE_BUF bytes; O_NONBLOCK would be theirs who share the open file, too. */
+ * room for PIPE_BUF bytes, which another of our processes may take first; O_NONBLOCK would be theirs who share the open file, too. */
 static bool stderr_takes(void)
 {
         return backend.shown || poll(&(struct pollfd){ .fd = STDERR_FILENO, .events = POLLOUT }, 1, 0) > 0;

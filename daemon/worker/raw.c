@@ -32,8 +32,8 @@ struct finder {
         uint64_t base;        /* where the TIFF structure begins in the file */
         uint64_t start, size; /* of the best so far */
         unsigned orientation;
-        size_t todo[DIRECTORIES_MAX];
-        unsigned n_todo;
+        size_t directories[DIRECTORIES_MAX]; /* found so far, walked in this order */
+        unsigned n_directories;
 };
 
 /* Whether a JPEG of a kind that we decode begins there: RAW data of some cameras is lossless JPEG (SOF3), which is no picture. */
@@ -69,12 +69,12 @@ static void offer(struct finder *f, uint64_t start, uint64_t size)
 
 static void push(struct finder *f, size_t ifd)
 {
-        if (ifd == 0 || f->n_todo == DIRECTORIES_MAX)
+        if (ifd == 0 || f->n_directories == DIRECTORIES_MAX)
                 return;
-        for (unsigned i = 0; i < f->n_todo; i++)
-                if (f->todo[i] == ifd)
+        for (unsigned i = 0; i < f->n_directories; i++)
+                if (f->directories[i] == ifd)
                         return;
-        f->todo[f->n_todo++] = ifd;
+        f->directories[f->n_directories++] = ifd;
 }
 
 static void push_sub(struct finder *f, const struct tiff_entry *e)
@@ -137,8 +137,8 @@ static void walk_all(struct finder *f, const uint8_t *window, size_t size)
         if (tiff_open(&f->window, window, size) < 0)
                 return;
         push(f, tiff_number(&f->window, 4, 4));
-        for (unsigned i = 0; i < f->n_todo; i++)
-                walk(f, f->todo[i], i == 0);
+        for (unsigned i = 0; i < f->n_directories; i++)
+                walk(f, f->directories[i], i == 0);
 }
 
 static uint64_t be(const uint8_t *b, unsigned n)
