@@ -10,8 +10,6 @@
 
 #include <time.h>
 
-#define LONG_WAITS_MAX  (QUEUE_JOBS_MAX / 4)
-#define RESCAN_USEC     UINT64_C(60000000)
 #define ONCE_RETRY_USEC UINT64_C(5000000)
 #define ONCE_WAIT_USEC  UINT64_C(30000000)
 
@@ -63,17 +61,6 @@ void outcome_made(struct work *w, struct job *job)
                 taking_made(w, folder, file, &source);
 }
 
-void outcome_wait_long(struct work *w, struct job *job, uint64_t due_usec)
-{
-        if (w->once || queue_count_of(w->queue, job->folder) < work_share(w, LONG_WAITS_MAX)) {
-                queue_wait(w->queue, job, due_usec);
-                return;
-        }
-        if (w->rescan_usec == 0)
-                w->rescan_usec = MAX(work_now_usec(w) + RESCAN_USEC, due_usec);
-        queue_remove(w->queue, job);
-}
-
 /* --once does not wait any longer for what may pass: it is no failure of the picture, so nothing is noted and nothing is moved. */
 static void give_up(struct work *w, struct job *job, enum reason reason, const char *text)
 {
@@ -110,7 +97,7 @@ bool outcome_await_abandonment(struct work *w, struct job *job, enum reason reas
         job->abandoning = true;
         job->abandon_usec = work_now_usec(w) + (uint64_t)left * 1000000;
         job_step(job, JOB_AGAIN);
-        outcome_wait_long(w, job, job->abandon_usec);
+        work_wait_long(w, job, job->abandon_usec);
         return true;
 }
 
@@ -196,7 +183,7 @@ void outcome_hold(struct work *w, struct job *job, enum reason reason, uint64_t 
         }
         job_step(job, JOB_HOLD);
         if (tell)
-                outcome_wait_long(w, job, due_usec);
+                work_wait_long(w, job, due_usec);
         else
                 queue_wait(w->queue, job, due_usec);
 }
@@ -218,7 +205,7 @@ void outcome_again(struct work *w, struct job *job, enum reason reason, const ch
                   text && *text ? ", " : "", text ? text : "", reason_remedy(reason));
         outcome_drop_work(job);
         job_step(job, JOB_AGAIN);
-        outcome_wait_long(w, job, work_now_usec(w) + delay);
+        work_wait_long(w, job, work_now_usec(w) + delay);
 }
 
 void outcome_again_alone(struct work *w, struct job *job, uint64_t delay_usec)

@@ -32,10 +32,6 @@ void outcome_skip(struct work *work, struct job *job, enum reason reason, const 
  * for ever. */
 void outcome_hold(struct work *work, struct job *job, enum reason reason, uint64_t due_usec, bool tell);
 
-/* @job, WAITING, waits for something that may take for ever: until @due_usec, or for an event if that is 0.  Such jobs must not fill the
- * queue, nor keep other folders from being read: beyond a number in its folder it is left to a later scan. */
-void outcome_wait_long(struct work *work, struct job *job, uint64_t due_usec);
-
 /* A passing failure: try again later, more and more so. */
 void outcome_again(struct work *work, struct job *job, enum reason reason, const char *text);
 

@@ -5,7 +5,6 @@
 
 #include "base.h"
 #include "log.h"
-#include "outcome.h"
 #include "plan.h"
 #include "remedy.h"
 
@@ -33,7 +32,7 @@ static void look_again(struct work *w, struct folder *folder, const char *file, 
         queue_unlane(w->queue, job);
         job->retries++;
         job_step(job, JOB_HOLD);
-        outcome_wait_long(w, job, work_now_usec(w) + delay_usec);
+        work_wait_long(w, job, work_now_usec(w) + delay_usec);
 }
 
 /* Nobody else remembers that: the reason file is gone. */
@@ -42,8 +41,12 @@ static void tell_owing(struct taking *t, int error, enum reason reason, uint64_t
         g_autofree char *remedy = remedy_of_file(t->folder, t->original.file, reason);
         struct work *w = t->work;
 
+        if (w->once)
+                status_failed(&w->status, reason, work_now_usec(w));
+        else
+                w->rescan_usec =
+                        MIN(w->rescan_usec > 0 ? w->rescan_usec : UINT64_MAX, work_now_usec(w) + MAX(delay_usec, PASSING_USEC));
         t->folder->owes = true;
-        w->rescan_usec = MIN(w->rescan_usec > 0 ? w->rescan_usec : UINT64_MAX, work_now_usec(w) + MAX(delay_usec, PASSING_USEC));
         log_event(EV_WAITING,
                   FIELDS(F_STR(FILE, t->original.file), F_STR(INBOX, t->folder->config->inbox), F_STR(REASON, reason_token(reason)),
                          F_STR(REMEDY, remedy)),

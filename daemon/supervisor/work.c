@@ -20,6 +20,8 @@
 
 #define LIGHT_GRANT_MAX_BYTES (512 * MIB)
 #define TAKING_MAX            256U
+#define LONG_WAITS_MAX        (QUEUE_JOBS_MAX / 4)
+#define RESCAN_USEC           UINT64_C(60000000)
 
 uint64_t work_now_usec(const struct work *w)
 {
@@ -345,6 +347,17 @@ void work_forget(struct work *w, struct folder *folder)
 unsigned work_share(const struct work *w, unsigned all)
 {
         return MAX(all / MAX(w->config->folders->len, 1), 1);
+}
+
+void work_wait_long(struct work *w, struct job *job, uint64_t due_usec)
+{
+        if (w->once || queue_count_of(w->queue, job->folder) < work_share(w, LONG_WAITS_MAX)) {
+                queue_wait(w->queue, job, due_usec);
+                return;
+        }
+        if (w->rescan_usec == 0)
+                w->rescan_usec = MAX(work_now_usec(w) + RESCAN_USEC, due_usec);
+        queue_remove(w->queue, job);
 }
 
 bool work_has_room(const struct work *w, const struct folder *folder)

@@ -56,6 +56,10 @@ void work_schedule(struct work *work);
 /* @folder is about to be closed: drop its jobs, and what is being done for it. */
 void work_forget(struct work *work, struct folder *folder);
 
+/* @job, WAITING, waits for something that may take for ever: until @due_usec, or for an event if that is 0.  Such jobs must not fill the
+ * queue, nor keep other folders from being read: beyond a number in its folder it is left to a later scan. */
+void work_wait_long(struct work *work, struct job *job, uint64_t due_usec);
+
 /* What each folder may have of what there may be of @all. */
 unsigned work_share(const struct work *work, unsigned all);
 

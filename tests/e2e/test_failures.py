@@ -371,6 +371,11 @@ def test_what_cannot_be_given_back_is_not_forgotten(failing):
     failing.reason("u.jpg").unlink()
     waiting = daemon.wait_event("waiting", "u.jpg")
     assert "cannot be given back" in waiting.message and (failing.failed / "u.jpg").exists()
+    daemon.stop()
+    done = folders.run("--once", "-c", failing.config(), uid=SOMEBODY, program=folders.program_for_everybody)
+    assert done.returncode == 1, "it waits still"
+    daemon = folders.start("-c", failing.config(), uid=SOMEBODY, program=folders.program_for_everybody)
+    waiting = daemon.wait_event("waiting", "u.jpg")
     subprocess.run(["sh", "-c", waiting.text("REMEDY")], check=True)
     daemon.reload()
     daemon.wait_made("u.jpg")
