@@ -21,6 +21,10 @@ def own_run():
     with us."""
     if os.geteuid() != 0:
         raise PermissionError("this needs root (a journal and file systems of its own): run tests/run")
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
+        is_mounted = any(line.split()[4] == "/" for line in mounts)
+    if not is_mounted:
+        raise OSError("/ is no mount point, so nothing can be mounted for us alone: a plain chroot?  'mount --bind' it on itself, then pivot_root(8)")
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNS) != 0:
         raise OSError(f"unshare(CLONE_NEWNS): {os.strerror(ctypes.get_errno())}; a container without CAP_SYS_ADMIN?")
