@@ -30,7 +30,7 @@ enum reason_kind {
         X(UNREADABLE, "unreadable", WAITING, "Let the daemon read it: 'chmod g+r' on the file, or 'setfacl -m u:thumbnaild:r'.") \
         X(NOT_REGULAR, "not-regular", PERMANENT, "Only regular files are made; put the picture itself in the inbox.") \
         X(NO_SPACE, "no-space", PASSING, "Free space (or quota, or inodes) on the outbox's file system.") \
-        X(READ_ONLY, "read-only", PASSING, "Mount the outbox's file system writable: 'mount -o remount,rw'.") \
+        X(READ_ONLY, "read-only", PASSING, "Mount the outbox writable, or let the daemon write to it.") \
         X(IO_ERROR, "io-error", PASSING, "Look at the kernel's log ('journalctl -k') for errors of the disk or share.") \
         X(NAME_TAKEN, "name-taken", PERMANENT, "Move away the file that stands where the thumbnail should go.") \
         X(NAME_TOO_LONG, "name-too-long", PERMANENT, "Shorten the file's name or its folders' names.") \
