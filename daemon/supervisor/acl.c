@@ -4,6 +4,7 @@
 #include "acl.h"
 
 #include "base.h"
+#include "path.h"
 
 #include <endian.h>
 #include <fcntl.h>
@@ -11,14 +12,12 @@
 #include <linux/posix_acl_xattr.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
-#define ATTRIBUTE       "system.posix_acl_access"
-#define ENTRIES_MAX     256
-#define ALL             ((unsigned)(ACL_READ | ACL_WRITE | ACL_EXECUTE))
-#define PROC_PATH_BYTES (sizeof "/proc/self/fd/" + 10)
+#define ATTRIBUTE   "system.posix_acl_access"
+#define ENTRIES_MAX 256
+#define ALL         ((unsigned)(ACL_READ | ACL_WRITE | ACL_EXECUTE))
 
 _Static_assert(ACL_READ == R_OK && ACL_WRITE == W_OK && ACL_EXECUTE == X_OK, "rights of ACLs are those of access(2)");
 
@@ -53,14 +52,14 @@ static bool has(const struct acl *acl, unsigned tag)
 /* The list of @fd, or the one that its mode stands for. */
 static int read_acl(int fd, struct acl *ret)
 {
-        char path[PROC_PATH_BYTES];
+        char path[PATH_OF_FD_BYTES];
         struct attribute a;
         ssize_t size;
 
         ret->n = 0;
         if (fstat(fd, &ret->st) < 0)
                 return neg_errno();
-        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        path_of_fd(fd, path);
         size = getxattr(path, ATTRIBUTE, &a, sizeof a);
         if (size < 0 && errno != ENODATA && errno != EOPNOTSUPP)
                 return neg_errno();
@@ -85,13 +84,13 @@ static int read_acl(int fd, struct acl *ret)
 static int write_acl(int fd, const struct acl *acl)
 {
         struct attribute a = { .header.a_version = htole32(POSIX_ACL_XATTR_VERSION) };
-        char path[PROC_PATH_BYTES];
+        char path[PATH_OF_FD_BYTES];
 
         for (int i = 0; i < acl->n; i++)
                 a.entries[i] =
                         (struct posix_acl_xattr_entry){ htole16((uint16_t)acl->entries[i].tag),
                                                         htole16((uint16_t)acl->entries[i].rights), htole32(acl->entries[i].id) };
-        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        path_of_fd(fd, path);
         return setxattr(path, ATTRIBUTE, &a, sizeof a.header + (size_t)acl->n * sizeof a.entries[0], 0) < 0 ? neg_errno() : 0;
 }
 

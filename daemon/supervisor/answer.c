@@ -18,7 +18,7 @@ static enum reason check_outputs(const struct job *job, const struct wire_reply 
 {
         for (unsigned i = 0; i < job->n_outputs; i++) {
                 const struct job_output *o = job->outputs + i;
-                int r = outbox_verify(o->fd, (enum format)o->spec.format, reply->outputs[i].bytes);
+                int r = outbox_verify(o->fd, (enum format)o->spec.format, reply->outputs[i].bytes, (mode_t)job->folder->config->mode);
 
                 if (r >= 0)
                         r = outbox_stamp(job->folder->outbox, o->fd, &o->record);

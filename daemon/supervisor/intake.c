@@ -4,13 +4,13 @@
 #include "intake.h"
 
 #include "base.h"
+#include "path.h"
 
 #include <assert.h>
 #include <glib.h>
 #include <inotifytools/inotify.h>
 #include <inotifytools/inotifytools.h>
 #include <stdalign.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,10 +72,10 @@ void intake_unwatch(struct intake *in, const char *directory)
 
 int intake_watch(struct intake *in, const char *directory, int fd)
 {
-        char path[sizeof "/proc/self/fd/" + 10], *own;
+        char path[PATH_OF_FD_BYTES], *own;
         int wd;
 
-        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        path_of_fd(fd, path);
         wd = inotify_add_watch(in->fd, path, (uint32_t)in->mask | IN_ONLYDIR | IN_EXCL_UNLINK);
         if (wd < 0)
                 return neg_errno();

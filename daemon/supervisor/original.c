@@ -15,9 +15,8 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
-#define TEMPORARY       ".thumbnaild-copy~"
-#define NUMBERS_MAX     10000U
-#define PROC_PATH_BYTES (sizeof "/proc/self/fd/" + 10)
+#define TEMPORARY   ".thumbnaild-copy~"
+#define NUMBERS_MAX 10000U
 
 static bool is_expected(const struct stat *st, const struct source *expected)
 {
@@ -273,7 +272,6 @@ struct copying {
 static int name_by_copy(int dir_fd, const char *base, void *userdata)
 {
         struct copying *c = (struct copying *)userdata;
-        char proc[PROC_PATH_BYTES];
         int r;
 
         if (c->copy < 0)
@@ -286,10 +284,8 @@ static int name_by_copy(int dir_fd, const char *base, void *userdata)
                         (void)unlinkat(dir_fd, c->temporary, 0);
                 return r < 0 ? r : sync_directory(dir_fd);
         }
-        (void)snprintf(proc, sizeof proc, "/proc/self/fd/%d", c->copy);
-        if (linkat(AT_FDCWD, proc, dir_fd, base, AT_SYMLINK_FOLLOW) < 0)
-                return neg_errno();
-        return sync_directory(dir_fd);
+        r = path_link(c->copy, dir_fd, base);
+        return r < 0 ? r : sync_directory(dir_fd);
 }
 
 /* Remove the copy that was given @name: its original stays, and would be copied again at each try. */

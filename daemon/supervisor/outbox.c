@@ -24,7 +24,6 @@
 #define TEMPORARY_FOLDER    OWN_FOLDER "/tmp"
 #define LOOK_MSEC           100
 #define THUMBNAIL_BYTES_MAX (UINT64_C(1) << 30)
-#define PROC_PATH_BYTES     (sizeof "/proc/self/fd//" + 10 + NAME_MAX)
 
 struct outbox {
         unsigned references;
@@ -316,12 +315,10 @@ int outbox_create(struct outbox *o, const char *name, mode_t mode, gid_t gid)
                 outbox_discard(o, fd);
                 return r;
         }
-        if (fchmod(fd, mode) < 0) /* the umask is not to decide; FAT may say no, and is right */
-                errno = 0;
         return fd_steal(&fd);
 }
 
-int outbox_verify(int fd, enum format format, uint64_t bytes_claimed)
+int outbox_verify(int fd, enum format format, uint64_t bytes_claimed, mode_t mode)
 {
         unsigned char head[FORMAT_HEAD_BYTES];
         struct stat st;
@@ -335,6 +332,8 @@ int outbox_verify(int fd, enum format format, uint64_t bytes_claimed)
         n = pread(fd, head, sizeof head, 0);
         if (n < 0)
                 return neg_errno();
+        if ((st.st_mode & 07777) != mode)
+                (void)fchmod(fd, mode); /* FAT may say no, and is right */
         return format_sniff(head, (size_t)n) == format ? 0 : -EBADMSG;
 }
 
@@ -357,11 +356,11 @@ int outbox_stamp(struct outbox *o, int fd, const struct record *record)
 /* The name that outbox_create() had to give @fd, where unnamed files cannot be had. */
 static int created_name(int fd, char *ret, size_t size)
 {
-        char proc[PROC_PATH_BYTES], target[PATH_MAX];
+        char proc[PATH_OF_FD_BYTES], target[PATH_MAX];
         const char *base;
         ssize_t n;
 
-        (void)snprintf(proc, sizeof proc, "/proc/self/fd/%d", fd);
+        path_of_fd(fd, proc);
         n = readlink(proc, target, sizeof target - 1);
         if (n < 0)
                 return neg_errno();
@@ -383,7 +382,6 @@ void outbox_discard(struct outbox *o, int fd)
 /* A temporary name of @fd, from where it can be renamed over an older thumbnail. */
 static int name_temporarily(struct outbox *o, int fd, char *ret, size_t size)
 {
-        char proc[PROC_PATH_BYTES];
         int r;
 
         if (!o->can.unnamed)
@@ -391,25 +389,21 @@ static int name_temporarily(struct outbox *o, int fd, char *ret, size_t size)
         r = make_temporary_folder(o);
         if (r < 0)
                 return r;
-        (void)snprintf(proc, sizeof proc, "/proc/self/fd/%d", fd);
         temporary_name(o, ret, size);
-        return linkat(AT_FDCWD, proc, o->root_fd, ret, AT_SYMLINK_FOLLOW) < 0 ? neg_errno() : 0;
+        return path_link(fd, o->root_fd, ret);
 }
 
 int outbox_publish(struct outbox *o, int fd, const char *name, const struct record *record)
 {
-        char proc[PROC_PATH_BYTES], temporary[64];
+        char temporary[64];
         const char *base;
-        int folder, r;
+        int folder = enter_folder(o, name, true, &base), r;
 
-        (void)snprintf(proc, sizeof proc, "/proc/self/fd/%d", fd);
-        folder = enter_folder(o, name, true, &base);
         if (folder < 0)
                 return folder;
-        if (o->can.unnamed && linkat(AT_FDCWD, proc, folder, base, AT_SYMLINK_FOLLOW) == 0)
-                return 0;
-        if (o->can.unnamed && errno != EEXIST)
-                return neg_errno();
+        r = o->can.unnamed ? path_link(fd, folder, base) : -EEXIST;
+        if (r != -EEXIST)
+                return r;
         if (outbox_look(o, name, record) == OUTBOX_TAKEN)
                 return -EEXIST;
         r = name_temporarily(o, fd, temporary, sizeof temporary);
@@ -456,12 +450,11 @@ int outbox_open_folder(struct outbox *o, const char *name)
 char *outbox_read(struct outbox *o, const char *name)
 {
         _cleanup_(fd_closep) int fd = path_openat(o->root_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
-        g_autofree char *proc = NULL;
-        char *text = NULL;
+        char proc[PATH_OF_FD_BYTES], *text = NULL;
 
         if (fd < 0)
                 return NULL;
-        proc = g_strdup_printf("/proc/self/fd/%d", fd);
+        path_of_fd(fd, proc);
         return g_file_get_contents(proc, &text, NULL, NULL) ? text : NULL;
 }
 

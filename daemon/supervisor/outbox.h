@@ -68,16 +68,16 @@ bool outbox_is_own_folder(const char *name);
 /* What stands under @name, beside the record that a fresh thumbnail would carry. */
 enum outbox_state outbox_look(struct outbox *outbox, const char *name, const struct record *wanted);
 
-/* A new, empty thumbnail without a name that can be published as @name; its folders are made.  Returns an owned descriptor or a
- * negative errno. */
+/* A new, empty thumbnail without a name that can be published as @name; its folders are made.  What the umask takes of @mode,
+ * outbox_verify() gives back.  Returns an owned descriptor or a negative errno. */
 int outbox_create(struct outbox *outbox, const char *name, mode_t mode, gid_t gid);
 
 /* Leave nothing of the unpublished @fd behind, which stays the caller's to close; -1 is fine. */
 void outbox_discard(struct outbox *outbox, int fd);
 
-/* Whether the written thumbnail @fd is what was asked for: regular, of a sane size, beginning like @format.  Returns 0, -EBADMSG, or
- * another -errno. */
-int outbox_verify(int fd, enum format format, uint64_t bytes_claimed);
+/* Whether the written thumbnail @fd is what was asked for: regular, of a sane size, beginning like @format; its mode is seen to.  Returns
+ * 0, -EBADMSG, or another -errno. */
+int outbox_verify(int fd, enum format format, uint64_t bytes_claimed, mode_t mode);
 
 /* Give @fd the mtime and the record of @record; before it is made durable.  Returns 0 or a negative errno; a file system without
  * extended attributes is no error. */

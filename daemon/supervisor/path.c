@@ -29,11 +29,29 @@ int path_openat(int root_fd, const char *path, int flags, mode_t mode)
         return fd < 0 ? neg_errno() : (int)fd;
 }
 
+void path_of_fd(int fd, char ret[PATH_OF_FD_BYTES])
+{
+        (void)snprintf(ret, PATH_OF_FD_BYTES, "/proc/self/fd/%d", fd);
+}
+
+int path_link(int fd, int dir_fd, const char *base)
+{
+        char path[PATH_OF_FD_BYTES];
+
+        /* By descriptor it costs a quarter less, and is for whoever has opened the file (Linux 6.10), or for CAP_DAC_READ_SEARCH. */
+        if (linkat(fd, "", dir_fd, base, AT_EMPTY_PATH) == 0)
+                return 0;
+        if (errno != ENOENT)
+                return neg_errno();
+        path_of_fd(fd, path);
+        return linkat(AT_FDCWD, path, dir_fd, base, AT_SYMLINK_FOLLOW) < 0 ? neg_errno() : 0;
+}
+
 static void mark_folder(int fd, const char *mark)
 {
-        char path[sizeof "/proc/self/fd/" + 10];
+        char path[PATH_OF_FD_BYTES];
 
-        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd); /* fsetxattr(2) does not take O_PATH */
+        path_of_fd(fd, path); /* fsetxattr(2) does not take O_PATH */
         (void)setxattr(path, mark, "1", 1, 0);
 }
 

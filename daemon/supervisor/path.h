@@ -24,6 +24,13 @@ int path_open_parent(int root_fd, const char *path, bool make, const char **ret_
 /* The folder that holds @path, "" where that is the root; owned. */
 char *path_directory(const char *path);
 
+/* What leads to an open file by name, for calls that take no descriptor: a link that is followed, in proc(5). */
+#define PATH_OF_FD_BYTES (sizeof "/proc/self/fd/" + 10)
+void path_of_fd(int fd, char ret[PATH_OF_FD_BYTES]);
+
+/* Give the unnamed file @fd, see O_TMPFILE in open(2), the name @base in the directory @dir_fd.  Returns 0, -EEXIST or another -errno. */
+int path_link(int fd, int dir_fd, const char *base);
+
 /* Set the mtime of the open file @fd, or, with @base, of that entry of the directory @fd, not followed.  Returns 0 or a negative errno. */
 int path_set_mtime(int fd, const char *base, struct timespec mtime);
 

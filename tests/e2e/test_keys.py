@@ -14,13 +14,16 @@ def serve(folders, text="", **how):
     return folders.start("-c", folders.config("workers = 1;" + text, **how))
 
 
-def test_mode_and_group_of_thumbnails(folders):
+@pytest.mark.parametrize("umask", ["022", "077"])
+@pytest.mark.parametrize("mode", [0o640, 0o664])
+def test_mode_and_group_of_thumbnails(folders, mode, umask):
     group = grp.getgrnam("daemon")
-    daemon = serve(folders, folder=f'mode = 0x1a0; group = "{group.gr_name}";')  # 0640
+    daemon = folders.start("-c", folders.config(folder=f'mode = {mode:#x}; group = "{group.gr_name}";'),
+                           prefix=["sh", "-c", f'umask {umask} && exec "$@"', "-"])  # fmt: skip
     folders.drop("a.jpg", pictures.encoded(**SMALL))
     daemon.wait_made("a.jpg")
     info = os.stat(folders.thumbnail("a.jpg"))
-    assert (info.st_mode & 0o7777, info.st_gid) == (0o640, group.gr_gid)
+    assert (info.st_mode & 0o7777, info.st_gid) == (mode, group.gr_gid)
 
 
 def test_ignore_is_added_to_the_built_in_list(folders):
