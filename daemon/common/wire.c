@@ -8,12 +8,16 @@
 #include <assert.h>
 #include <stdalign.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 
-static size_t size_of_kind(uint32_t kind)
+#define SMALLEST_BYTES offsetof(struct wire_settle, jobs) /* of any kind: sizes are known from that much */
+
+/* 0: of no kind, or saying of itself what no message may. */
+static size_t size_of(const union wire_message *m)
 {
-        switch (kind) {
+        switch (m->head.kind) {
         case WIRE_HELLO:
                 return sizeof(struct wire_hello);
         case WIRE_RENDER:
@@ -22,7 +26,9 @@ static size_t size_of_kind(uint32_t kind)
                 return sizeof(struct wire_reply);
         case WIRE_PUBLISHED:
         case WIRE_REFUSED:
-                return sizeof(struct wire_settle);
+                return m->settle.n >= 1 && m->settle.n <= WIRE_UNSETTLED_MAX
+                               ? offsetof(struct wire_settle, jobs) + m->settle.n * sizeof m->settle.jobs[0]
+                               : 0;
         case WIRE_FAREWELL:
                 return sizeof(struct wire_farewell);
         default:
@@ -64,7 +70,7 @@ int wire_check(const union wire_message *m, size_t size, unsigned n_fds)
 {
         bool ok = false;
 
-        if (size < sizeof m->head || m->head.version != WIRE_VERSION || size != size_of_kind(m->head.kind))
+        if (size < SMALLEST_BYTES || m->head.version != WIRE_VERSION || size != size_of(m))
                 return -EPROTO;
         switch (m->head.kind) {
         case WIRE_HELLO:
@@ -91,7 +97,7 @@ int wire_send(int socket_fd, const void *message, const int *fds, unsigned n_fds
 {
         const union wire_message *m = (const union wire_message *)message;
         alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * (WIRE_OUTPUTS_MAX + 1))] = { 0 };
-        struct iovec iov = { .iov_base = (void *)message, .iov_len = size_of_kind(m->head.kind) };
+        struct iovec iov = { .iov_base = (void *)message, .iov_len = size_of(m) };
         struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1 };
         ssize_t n;
 

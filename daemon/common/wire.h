@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* The messages between the supervisor and one worker, over a SOCK_SEQPACKET pair: fixed-size structures that start with version
- * and kind, and exactly the descriptors that the kind is due.  Both ends are built together; the version is there to catch a
+/* The messages between the supervisor and one worker, over a SOCK_SEQPACKET pair: structures that start with version and kind, of
+ * a size that follows from what is in them, and exactly the descriptors that the kind is due.  Both ends are built together; the version is there to catch a
  * half-finished upgrade.
  *
  *   worker → supervisor   HELLO      once, after the sandbox is entered: what the worker can do
@@ -13,7 +13,8 @@
  *   worker → supervisor   FAREWELL   after the end of what the supervisor says: lines that the journal did not take, if any
  *
  * A worker renders one request at a time, but PUBLISHED for a job may come after the RENDER of the next, since making a group of
- * thumbnails durable takes longer than rendering one.  At most WIRE_UNSETTLED_MAX jobs of a worker are unsettled.
+ * thumbnails durable takes longer than rendering one; it comes once for all jobs of a group that the worker has rendered.  At most
+ * WIRE_UNSETTLED_MAX jobs of a worker are unsettled.
  *
  * Whoever receives a message of the wrong size, version, kind or number of descriptors gets -EPROTO and ends the conversation:
  * the supervisor kills the worker, the worker exits.  See unix(7), SCM_RIGHTS. */
@@ -108,13 +109,19 @@ struct wire_reply {
         char text[WIRE_TEXT_BYTES]; /* for people: why it failed, or the warning it was made with; may be empty */
 };
 
-struct wire_settle { /* PUBLISHED and REFUSED */
-        uint32_t version, kind;
+struct wire_settled {
         uint64_t job;
         uint64_t latency_usec; /* complete to published */
         uint64_t bytes;        /* of the original */
         uint32_t owner_uid;
+        uint32_t reserved;
+};
+
+struct wire_settle { /* PUBLISHED and REFUSED */
+        uint32_t version, kind;
         uint32_t slot;
+        uint32_t n; /* 1 to WIRE_UNSETTLED_MAX; the message ends after as many jobs */
+        struct wire_settled jobs[WIRE_UNSETTLED_MAX];
 };
 
 struct wire_farewell {
@@ -126,7 +133,7 @@ _Static_assert(sizeof(struct wire_spec) == 56, "wire_spec has no padding");
 _Static_assert(sizeof(struct wire_hello) == 40 + WIRE_TEXT_BYTES, "wire_hello has no padding");
 _Static_assert(sizeof(struct wire_render) == 56 + WIRE_OUTPUTS_MAX * 56 + 2 * PATH_MAX, "wire_render has no padding");
 _Static_assert(sizeof(struct wire_reply) == 56 + WIRE_OUTPUTS_MAX * 16 + WIRE_TEXT_BYTES, "wire_reply has no padding");
-_Static_assert(sizeof(struct wire_settle) == 40, "wire_settle has no padding");
+_Static_assert(sizeof(struct wire_settle) == 16 + WIRE_UNSETTLED_MAX * 32, "wire_settle has no padding");
 _Static_assert(sizeof(struct wire_farewell) == 16, "wire_farewell has no padding");
 
 /* Any message, as received. */
@@ -141,7 +148,7 @@ union wire_message {
         struct wire_farewell farewell;
 };
 
-/* Send one message of the size its kind has, with @n_fds descriptors, which are borrowed.  Never raises SIGPIPE.  Returns 0,
+/* Send one message, valid as it is, with @n_fds descriptors, which are borrowed.  Never raises SIGPIPE.  Returns 0,
  * -EAGAIN if a non-blocking socket is full, -EPIPE or -ECONNRESET if the peer is gone, or another -errno. */
 int wire_send(int socket_fd, const void *message, const int *fds, unsigned n_fds);
 

@@ -26,6 +26,8 @@ struct disk {
         bool stop;
         int event_fd; /* readable when there is something in done */
         sd_event_source *source;
+        void (*after)(void *userdata);
+        void *userdata;
 };
 
 static void append_all(GQueue *to, GQueue *from)
@@ -111,6 +113,8 @@ static int on_done(sd_event_source *source, int fd, uint32_t revents, void *user
 
                 task->done(task, task->error);
         }
+        if (d->after)
+                d->after(d->userdata);
         return 0;
 }
 
@@ -126,12 +130,14 @@ static int start_thread(struct disk *d)
         return r;
 }
 
-int disk_new(sd_event *event, struct disk **ret)
+int disk_new(sd_event *event, void (*after)(void *userdata), void *userdata, struct disk **ret)
 {
         struct disk *d = g_new0(struct disk, 1);
         pthread_condattr_t attributes;
         int r;
 
+        d->after = after;
+        d->userdata = userdata;
         (void)pthread_mutex_init(&d->mutex, NULL);
         (void)pthread_condattr_init(&attributes);
         (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

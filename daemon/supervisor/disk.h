@@ -18,8 +18,9 @@ struct disk_task {
         int error;                                       /* private */
 };
 
-/* Start the thread; tasks are finished from @event's loop.  Returns 0 or a negative errno. */
-int disk_new(sd_event *event, struct disk **ret);
+/* Start the thread; tasks are finished from @event's loop, @after(@userdata) is called when all of a group are, and may be NULL.  Returns 0
+ * or a negative errno. */
+int disk_new(sd_event *event, void (*after)(void *userdata), void *userdata, struct disk **ret);
 
 /* Wait for the thread to finish the group it has in hand.  Tasks that are not done() by then never are: they leak on purpose, the
  * process is about to end.  NULL is fine. */

@@ -58,7 +58,7 @@ int pool_idle_slot(const struct pool *pool);
  * request's grant allows.  @file is for messages.  Returns the slot, or a negative errno when it could not be handed over. */
 int pool_submit(struct pool *pool, const struct wire_render *request, const int *fds, unsigned n_fds, uint64_t deadline_usec);
 
-/* Tell the worker in @slot, if it still is process @pid, what became of a job it had rendered.  Returns whether it was told. */
+/* Tell the worker in @slot, if it still is process @pid, what became of jobs it had rendered.  Returns whether it was told. */
 bool pool_settle(struct pool *pool, int slot, int pid, const struct wire_settle *settle);
 
 /* Whether @pid is one of the workers. */

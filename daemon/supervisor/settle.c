@@ -10,9 +10,9 @@
 struct notice {
         char *file, *inbox;
         struct job_made made;
-        struct wire_settle settled;
+        struct wire_settled settled;
         unsigned n_outputs, attempt;
-        int worker_pid;
+        int slot, worker_pid;
 };
 
 void settle_notice_free(void *notice)
@@ -24,67 +24,87 @@ void settle_notice_free(void *notice)
         g_free(n);
 }
 
-static struct notice *notice_new(const struct job *job, const struct wire_settle *settled)
+static struct wire_settled settled(const struct work *w, const struct job *job)
 {
-        struct notice *n = g_new0(struct notice, 1);
+        const uint64_t now = work_now_usec(w);
 
-        *n = (struct notice){ .file = g_strdup(job->file),
-                              .inbox = g_strdup(job->folder->config->inbox),
-                              .made = job->made,
-                              .settled = *settled,
-                              .n_outputs = job->n_outputs,
-                              .attempt = job->attempt,
-                              .worker_pid = job->worker_pid };
-        return n;
+        return (struct wire_settled){ .job = job->id,
+                                      .latency_usec = now - MIN(job->complete_usec, now),
+                                      .bytes = job->source.size,
+                                      .owner_uid = job->source.owner };
 }
 
-static void say(const struct notice *n)
+static void say(void *notice, void *userdata)
 {
+        const struct notice *n = (const struct notice *)notice;
+
         log_event(EV_MADE,
                   FIELDS(F_STR(FILE, n->file), F_STR(INBOX, n->inbox), F_NUM(USEC, n->made.render_usec),
                          F_NUM(LATENCY_USEC, n->settled.latency_usec), F_NUM(OUTPUTS, n->n_outputs), F_NUM(WIDTH, n->made.width_px),
                          F_NUM(HEIGHT, n->made.height_px), F_NUM(BYTES, n->settled.bytes), F_STR(FORMAT, format_name(n->made.format)),
-                         F_NUM(OWNER, n->settled.owner_uid), F_NUM(WORKER, n->settled.slot), F_NUM(WORKER_PID, n->worker_pid),
+                         F_NUM(OWNER, n->settled.owner_uid), F_NUM(WORKER, n->slot), F_NUM(WORKER_PID, n->worker_pid),
                          F_NUM(ATTEMPT, n->attempt + 1)),
                   "Made %u thumbnail%s of %s; the worker that rendered it died before it could say so", n->n_outputs,
                   n->n_outputs == 1 ? "" : "s", n->file);
 }
 
-static struct wire_settle message_for(const struct work *w, const struct job *job, enum wire_kind kind)
+static struct wire_settle message_to(int slot, enum wire_kind kind)
 {
-        const uint64_t now = work_now_usec(w);
-
-        return (struct wire_settle){ .version = WIRE_VERSION,
-                                     .kind = kind,
-                                     .job = job->id,
-                                     .latency_usec = now - MIN(job->complete_usec, now),
-                                     .bytes = job->source.size,
-                                     .owner_uid = job->source.owner,
-                                     .slot = (uint32_t)job->slot };
+        return (struct wire_settle){ .version = WIRE_VERSION, .kind = kind, .slot = (uint32_t)slot };
 }
 
 void settle_refused(struct work *w, const struct job *job)
 {
-        const struct wire_settle message = message_for(w, job, WIRE_REFUSED);
+        struct wire_settle message = message_to(job->slot, WIRE_REFUSED);
 
+        message.jobs[message.n++] = settled(w, job);
         if (job->made.claimed)
                 (void)pool_settle(w->pool, job->slot, job->worker_pid, &message);
 }
 
 void settle_published(struct work *w, const struct job *job)
 {
-        const struct wire_settle message = message_for(w, job, WIRE_PUBLISHED);
-        bool told = job->made.claimed && pool_settle(w->pool, job->slot, job->worker_pid, &message);
-        struct notice *n;
+        struct notice *n = g_new(struct notice, 1);
 
-        if (told && !pool_slot_is_busy(w->pool, job->slot))
-                return;
-        n = notice_new(job, &message);
-        if (told) {
-                g_ptr_array_add(w->unheard, n);
-        } else {
-                say(n);
-                settle_notice_free(n);
+        *n = (struct notice){ .file = g_strdup(job->file),
+                              .inbox = g_strdup(job->folder->config->inbox),
+                              .made = job->made,
+                              .settled = settled(w, job),
+                              .n_outputs = job->n_outputs,
+                              .attempt = job->attempt,
+                              .slot = job->slot,
+                              .worker_pid = job->worker_pid };
+        g_ptr_array_add(w->published, n);
+}
+
+/* Tell one worker of all that it has rendered. */
+static void tell(struct work *w, int slot, int worker_pid)
+{
+        struct wire_settle message = message_to(slot, WIRE_PUBLISHED);
+        g_autoptr(GPtrArray) told_of = g_ptr_array_new_with_free_func(settle_notice_free);
+
+        for (guint i = 0; i < w->published->len;) {
+                const struct notice *n = (const struct notice *)w->published->pdata[i];
+
+                if (n->slot != slot || n->worker_pid != worker_pid || message.n == WIRE_UNSETTLED_MAX) {
+                        i++;
+                        continue;
+                }
+                message.jobs[message.n++] = n->settled;
+                g_ptr_array_add(told_of, g_ptr_array_steal_index(w->published, i));
+        }
+        if (!pool_settle(w->pool, slot, worker_pid, &message))
+                g_ptr_array_foreach(told_of, say, NULL);
+        else if (pool_slot_is_busy(w->pool, slot))
+                g_ptr_array_extend_and_steal(w->unheard, g_steal_pointer(&told_of));
+}
+
+void settle_tell(struct work *w)
+{
+        while (w->published->len > 0) {
+                const struct notice *first = (const struct notice *)w->published->pdata[0];
+
+                tell(w, first->slot, first->worker_pid);
         }
 }
 
@@ -94,12 +114,12 @@ static void clear(struct work *w, int slot, bool aloud)
         for (guint i = 0; i < w->unheard->len;) {
                 const struct notice *n = (const struct notice *)w->unheard->pdata[i];
 
-                if ((int)n->settled.slot != slot) {
+                if (n->slot != slot) {
                         i++;
                         continue;
                 }
                 if (aloud)
-                        say(n);
+                        say(w->unheard->pdata[i], NULL);
                 (void)g_ptr_array_remove_index(w->unheard, i);
         }
 }

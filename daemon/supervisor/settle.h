@@ -7,8 +7,13 @@
 
 #include "work.h"
 
-/* The thumbnails of @job stand under their names, or do not. */
+/* The thumbnails of @job stand under their names; settle_tell() says so. */
 void settle_published(struct work *work, const struct job *job);
+
+/* Tell each worker once which of its jobs were published since the last time: a message for each of them would wake it for each. */
+void settle_tell(struct work *work);
+
+/* They do not stand there, which is told at once. */
 void settle_refused(struct work *work, const struct job *job);
 
 /* The worker in @slot has answered: it hears all that it was told. */
@@ -17,5 +22,5 @@ void settle_heard(struct work *work, int slot);
 /* The worker in @slot died while it rendered: say what it was to say. */
 void settle_unheard(struct work *work, int slot);
 
-/* Of work.unheard. */
+/* Of work.published and work.unheard. */
 void settle_notice_free(void *notice);

@@ -193,7 +193,7 @@ bool slot_settle(struct slot *slot, const struct wire_settle *settle)
         if (slot->fd < 0)
                 return false;
         told = wire_send(slot->fd, settle, NULL, 0) == 0;
-        slot->unsettled -= slot->unsettled > 0;
+        slot->unsettled -= MIN(slot->unsettled, settle->n);
         slot_retire_if_done(slot);
         return told;
 }

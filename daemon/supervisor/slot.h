@@ -68,7 +68,7 @@ void slot_cancel_respawn(struct slot *slot);
 /* Hand it a job, IDLE as it is.  Returns 0, or a negative errno: then it is being ended. */
 int slot_submit(struct slot *slot, const struct wire_render *request, const int *fds, unsigned n_fds, uint64_t deadline_usec);
 
-/* Tell it what became of a job it had rendered.  Returns whether it was told. */
+/* Tell it what became of jobs it had rendered.  Returns whether it was told. */
 bool slot_settle(struct slot *slot, const struct wire_settle *settle);
 
 /* Whether it should be replaced: decoders leak and heaps fragment.  May cost a system call or three. */

@@ -296,6 +296,11 @@ void work_schedule(struct work *w)
 
 /* ---- life */
 
+static void tell_published(void *userdata)
+{
+        settle_tell((struct work *)userdata);
+}
+
 int work_init(struct work *w, sd_event *event, const struct config *config, bool once)
 {
         int r;
@@ -304,9 +309,10 @@ int work_init(struct work *w, sd_event *event, const struct config *config, bool
                             .config = config,
                             .once = once,
                             .queue = queue_new(),
+                            .published = g_ptr_array_new_with_free_func(settle_notice_free),
                             .unheard = g_ptr_array_new_with_free_func(settle_notice_free) };
-        r = disk_new(event, &w->disk);
-        return r < 0 ? r : disk_new(event, &w->mover);
+        r = disk_new(event, tell_published, w, &w->disk);
+        return r < 0 ? r : disk_new(event, NULL, NULL, &w->mover);
 }
 
 void work_done(struct work *w)
@@ -314,6 +320,7 @@ void work_done(struct work *w)
         g_clear_pointer(&w->disk, disk_free);
         g_clear_pointer(&w->mover, disk_free);
         g_clear_pointer(&w->pool, pool_free);
+        g_clear_pointer(&w->published, g_ptr_array_unref);
         g_clear_pointer(&w->unheard, g_ptr_array_unref);
         g_clear_pointer(&w->queue, queue_free);
 }

@@ -16,7 +16,8 @@ struct work {
         const struct config *config; /* borrowed; another one after a reload */
         struct queue *queue;
         struct pool *pool;
-        GPtrArray *unheard;   /* what busy workers were told, see settle.h */
+        GPtrArray *published; /* of what workers are about to be told, see settle.h, */
+        GPtrArray *unheard;   /* and of what busy ones were told */
         struct disk *disk;    /* makes thumbnails durable */
         struct disk *mover;   /* takes originals away */
         uint64_t probe_usec;  /* when to see whether a stalled folder works again; 0 for never */

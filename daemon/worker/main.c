@@ -72,7 +72,7 @@ static int remember(struct worker *w, const struct wire_render *request, const s
         return 0;
 }
 
-static void log_made(const struct worker *w, const struct unsettled *u, const struct wire_settle *s)
+static void log_made(const struct worker *w, const struct unsettled *u, const struct wire_settled *s, uint32_t slot)
 {
         const char *format = format_name((enum format)u->format);
 
@@ -81,7 +81,7 @@ static void log_made(const struct worker *w, const struct unsettled *u, const st
                          F_NUM(DECODE_USEC, u->stages.decode_usec), F_NUM(RESIZE_USEC, u->stages.resize_usec),
                          F_NUM(ENCODE_USEC, u->stages.encode_usec), F_NUM(LATENCY_USEC, s->latency_usec), F_NUM(OUTPUTS, u->n_outputs),
                          F_NUM(WIDTH, u->width_px), F_NUM(HEIGHT, u->height_px), F_NUM(BYTES, s->bytes), F_STR(FORMAT, format),
-                         F_NUM(OWNER, s->owner_uid), F_NUM(WORKER, s->slot), F_NUM(WORKER_PID, w->pid), F_NUM(ATTEMPT, u->attempt),
+                         F_NUM(OWNER, s->owner_uid), F_NUM(WORKER, slot), F_NUM(WORKER_PID, w->pid), F_NUM(ATTEMPT, u->attempt),
                          F_STR(WARNING, u->warning)),
                   "Made %u thumbnail%s of %s in %" PRIu64 " ms (%ux%u %s)%s%s", u->n_outputs, u->n_outputs == 1 ? "" : "s", u->file,
                   (u->render_usec + 500) / 1000, u->width_px, u->height_px, format, u->warning ? " with a warning: " : "",
@@ -90,13 +90,15 @@ static void log_made(const struct worker *w, const struct unsettled *u, const st
 
 static int on_settle(struct worker *w, const struct wire_settle *s)
 {
-        struct unsettled *u = find(w, true, s->job);
+        for (unsigned i = 0; i < s->n; i++) {
+                struct unsettled *u = find(w, true, s->jobs[i].job);
 
-        if (!u)
-                return -EPROTO;
-        if (s->kind == WIRE_PUBLISHED)
-                log_made(w, u, s);
-        forget(u);
+                if (!u)
+                        return -EPROTO;
+                if (s->kind == WIRE_PUBLISHED)
+                        log_made(w, u, s->jobs + i, s->slot);
+                forget(u);
+        }
         return 0;
 }
 

@@ -23,6 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 assert(strlen(m.render.file) < sizeof m.render.file && strlen(m.render.inbox) < sizeof m.render.inbox);
                 assert(m.render.n_outputs + 1 == n_fds);
         }
+        if (m.head.kind == WIRE_PUBLISHED || m.head.kind == WIRE_REFUSED)
+                assert(n_fds == 0 && m.settle.n >= 1 && size - 1 == 16 + m.settle.n * 32);
         if (m.head.kind == WIRE_REPLY) {
                 assert(m.reply.n_outputs <= WIRE_OUTPUTS_MAX && strlen(m.reply.text) < sizeof m.reply.text);
                 (void)reason_token((enum reason)m.reply.reason);

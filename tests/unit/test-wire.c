@@ -65,7 +65,7 @@ static void test_round_trip(void)
 static void test_wrong_descriptors(void)
 {
         struct wire_render r = good_render();
-        struct wire_settle settle = { .version = WIRE_VERSION, .kind = WIRE_PUBLISHED };
+        struct wire_settle settle = { .version = WIRE_VERSION, .kind = WIRE_PUBLISHED, .n = 1 };
         union wire_message got;
         int s[2], fds[WIRE_OUTPUTS_MAX + 1], sent[WIRE_OUTPUTS_MAX + 1];
         unsigned n = 99, before;
@@ -146,6 +146,32 @@ static void test_wrong_replies(void)
         g_assert_cmpint(wire_check(&m, sizeof m.reply, 0), ==, -EPROTO);
 }
 
+/* As long as the jobs in it, and never longer than there is room. */
+static void test_settled(void)
+{
+        static union wire_message m, got;
+        int s[2], fds[WIRE_OUTPUTS_MAX + 1];
+        unsigned n_fds;
+
+        pair(s);
+        for (unsigned n = 1; n <= WIRE_UNSETTLED_MAX; n += 21) {
+                m.settle = (struct wire_settle){ .version = WIRE_VERSION, .kind = WIRE_PUBLISHED, .n = n };
+                m.settle.jobs[n - 1].job = 70 + n;
+                g_assert_cmpint(wire_send(s[0], &m, NULL, 0), ==, 0);
+                g_assert_cmpint(recv(s[1], &got, sizeof got, MSG_PEEK | MSG_TRUNC), ==, 16 + 32 * n);
+                g_assert_cmpint(wire_receive(s[1], &got, fds, &n_fds), ==, 1);
+                g_assert_cmpuint(got.settle.jobs[n - 1].job, ==, 70 + n);
+                g_assert_cmpint(wire_check(&m, 16 + 32 * (n - 1), 0), ==, -EPROTO);
+                g_assert_cmpint(wire_check(&m, 16 + 32 * (n + 1), 0), ==, -EPROTO);
+        }
+        m.settle.n = 0;
+        g_assert_cmpint(wire_check(&m, 16, 0), ==, -EPROTO);
+        m.settle.n = WIRE_UNSETTLED_MAX + 1;
+        g_assert_cmpint(wire_check(&m, 16 + 32 * (WIRE_UNSETTLED_MAX + 1), 0), ==, -EPROTO);
+        (void)close(s[0]);
+        (void)close(s[1]);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -154,5 +180,6 @@ int main(int argc, char **argv)
         g_test_add_func("/wire/wrong-sizes", test_wrong_sizes);
         g_test_add_func("/wire/wrong-values", test_wrong_values);
         g_test_add_func("/wire/wrong-replies", test_wrong_replies);
+        g_test_add_func("/wire/settled", test_settled);
         return g_test_run();
 }

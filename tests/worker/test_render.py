@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms, ImageDraw
 
 from judge import difference, inside
-from worker import ALL, CORPUS, PUBLISHED, Died, Reply, Worker, spec
+from worker import ALL, CORPUS, REFUSED, Died, Reply, Worker, spec
 
 
 def encode(image, format, **options):
@@ -360,8 +360,8 @@ def test_made_is_logged_after_publication(journal):
         os.write(source, encode(quarters(), "PNG"))
         for job in (w.send_render(source, [spec()], [output], name=b"holiday/a\nb.png"), w.send_render(source, [spec()], [output], name=b"refused")):
             assert Reply(w.receive(10), []).made
-        w.settle(2, 5)
-        w.settle(1, PUBLISHED, latency_usec=55, size=123, uid=9)
+        w.settle(2, kind=REFUSED)
+        w.settle(1, latency_usec=55, size=123, uid=9)
         line = journal[1].recv(1 << 16)
         os.close(source)
         os.close(output)
@@ -376,6 +376,30 @@ def test_made_is_logged_after_publication(journal):
     journal[1].setblocking(False)
     with pytest.raises(BlockingIOError):
         journal[1].recv(1)
+
+
+def test_several_are_settled_at_once(journal):
+    with Worker(journal=journal[0]) as w:
+        source, output = os.memfd_create("input"), os.memfd_create("output")
+        os.write(source, encode(quarters(), "PNG"))
+        jobs = [w.send_render(source, [spec()], [output], name=b"%d.png" % n) for n in range(3)]
+        for _ in jobs:
+            assert Reply(w.receive(10), []).made
+        w.settle(jobs[2], jobs[0])
+        told = [journal[1].recv(1 << 16) for _ in range(2)]
+        w.settle(jobs[1])
+        told.append(journal[1].recv(1 << 16))
+        os.close(source)
+        os.close(output)
+    assert [line.split(b"Made 1 thumbnail of ")[1].split(b" ")[0] for line in told] == [b"2.png", b"0.png", b"1.png"]
+
+
+def test_nothing_unknown_is_settled():
+    with Worker() as w:
+        w.settle(5)
+        with pytest.raises(Died) as e:
+            w.receive(10)
+    assert e.value.status == 1
 
 
 def test_conversation_ends():
@@ -429,6 +453,6 @@ def test_large_files_are_read_from_any_offset(worker, format, options):
         os.lseek(source, offset, os.SEEK_SET)
         worker.send_render(source, [spec()], [output])
         assert Reply(worker.receive(60), [output]).reason == "made"
-        worker.settle(worker.jobs, 5)
+        worker.settle(worker.jobs, kind=REFUSED)
     os.close(source)
     os.close(output)

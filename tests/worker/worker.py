@@ -26,7 +26,8 @@ HELLO_S = struct.Struct("=2I2Q2IQ256s")
 RENDER_S = struct.Struct("=2I4Q4I")
 REPLY_S = struct.Struct("=2IQ2IQ2IQ2I")
 OUTPUT_S = struct.Struct("=2IQ")
-SETTLE_S = struct.Struct("=2I3Q2I")
+SETTLE_S = struct.Struct("=4I")
+SETTLED_S = struct.Struct("=3Q2I")
 
 
 def listed(header, first):
@@ -151,7 +152,7 @@ class Worker:
             reply = Reply(self.receive(seconds), output_fds)
             assert reply.job == job
             if reply.made:
-                self.settle(job, REFUSED)
+                self.settle(job, kind=REFUSED)
             return reply
         except Deadline:
             self.kill()
@@ -160,8 +161,9 @@ class Worker:
             for fd in (input_fd, *output_fds):
                 os.close(fd)
 
-    def settle(self, job, kind=PUBLISHED, latency_usec=0, size=0, uid=0, slot=7):
-        self.socket.send(SETTLE_S.pack(VERSION, kind, job, latency_usec, size, uid, slot))
+    def settle(self, *jobs, kind=PUBLISHED, latency_usec=0, size=0, uid=0, slot=7):
+        of_each = b"".join(SETTLED_S.pack(job, latency_usec, size, uid, 0) for job in jobs)
+        self.socket.send(SETTLE_S.pack(VERSION, kind, slot, len(jobs)) + of_each)
 
     def kill(self):
         if self.process.poll() is None:
