@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Lifecycle: start, ready, reload, status, stop.  Handlers change state and return 0; what follows from it is decided in one place,
- * the post source. */
+ * the end of the turn. */
 
 #include "supervisor.h"
 
@@ -35,7 +35,7 @@ struct supervisor {
         struct folders folders;
         struct parts *parts;     /* NULL with --once, and when we are one */
         struct wire_hello hello; /* of a worker, once all are up */
-        sd_event_source *post, *scan, *due, *drain, *reaper;
+        sd_event_source *scan, *due, *drain, *reaper;
         struct journal journal;
         struct report report;
         bool working, ready; /* workers are up; that was announced, and all folders are watched or paused */
@@ -280,7 +280,7 @@ static int on_due(sd_event_source *source, uint64_t usec, void *userdata)
         if (log_due_usec() > 0 && work_now_usec(&s->work) >= log_due_usec())
                 log_tick();
         folders_look(&s->folders, work_now_usec(&s->work));
-        return 0; /* the post source does the rest */
+        return 0; /* the end of the turn does the rest */
 }
 
 static void arm_due(struct supervisor *s)
@@ -317,15 +317,14 @@ static int on_scan(sd_event_source *source, void *userdata)
         return 0;
 }
 
-/* Runs after every turn of the loop in which anything happened. */
-static int on_post(sd_event_source *source, void *userdata)
+/* After every turn of the loop. */
+static void end_turn(struct supervisor *s)
 {
-        struct supervisor *s = (struct supervisor *)userdata;
         bool scan, go_on;
 
         journal_mind(&s->journal);
         if (s->stopped_workers)
-                return 0;
+                return;
         if (s->working)
                 work_schedule(&s->work);
         arm_due(s);
@@ -340,17 +339,24 @@ static int on_post(sd_event_source *source, void *userdata)
                 s->stopped_workers = true;
                 pool_stop(s->work.pool);
         }
-        return 0;
+}
+
+/* As sd_event_loop(3), but for its way to end a turn: a post source is a turn of its own, with another wait for events. */
+static int loop(struct supervisor *s)
+{
+        int status = 0, r = 0;
+
+        while (r >= 0 && sd_event_get_state(s->event) != SD_EVENT_FINISHED) {
+                r = sd_event_run(s->event, UINT64_MAX);
+                if (r > 0)
+                        end_turn(s);
+        }
+        if (r >= 0)
+                r = sd_event_get_exit_code(s->event, &status);
+        return r < 0 ? r : status;
 }
 
 /* ---- life */
-
-static int add_signal(struct supervisor *s, int number, sd_event_signal_handler_t handler)
-{
-        int r = sd_event_add_signal(s->event, NULL, number, handler, s);
-
-        return r < 0 ? r : 0;
-}
 
 /* As process 1 of a container we inherit the orphans of others.  The workers' own sources reap those first. */
 static int on_child(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
@@ -381,17 +387,15 @@ static void on_reconnected(void *userdata)
 
 static int add_sources(struct supervisor *s)
 {
-        int r = add_signal(s, SIGTERM, on_terminate);
+        int r = sd_event_add_signal(s->event, NULL, SIGTERM, on_terminate, s);
 
         if (r >= 0 && getpid() == 1)
                 r = add_reaper(s);
 
         if (r >= 0)
-                r = add_signal(s, SIGINT, on_terminate);
+                r = sd_event_add_signal(s->event, NULL, SIGINT, on_terminate, s);
         if (r >= 0)
-                r = add_signal(s, SIGHUP, on_hangup);
-        if (r >= 0)
-                r = sd_event_add_post(s->event, &s->post, on_post, s);
+                r = sd_event_add_signal(s->event, NULL, SIGHUP, on_hangup, s);
         if (r >= 0)
                 r = sd_event_add_defer(s->event, &s->scan, on_scan, s);
         if (r >= 0) /* one step per turn, after everything that happened meanwhile */
@@ -458,7 +462,6 @@ static void stop(struct supervisor *s)
         }
         parts_free(s->parts);
         folders_done(&s->folders);
-        (void)sd_event_source_disable_unref(s->post);
         (void)sd_event_source_disable_unref(s->scan);
         (void)sd_event_source_disable_unref(s->due);
         (void)sd_event_source_disable_unref(s->drain);
@@ -482,7 +485,7 @@ int supervisor_run(const struct options *options, struct config *config)
         if (status == 0) {
                 if (options->once)
                         report_show();
-                status = sd_event_loop(s.event);
+                status = loop(&s);
                 if (status < 0) {
                         log_event(EV_TROUBLE, NO_FIELDS, "The event loop failed: %s", g_strerror(-status));
                         status = EX_OSERR;
