@@ -68,6 +68,7 @@ struct folder {
         bool stall_is_seen;          /* a file of our own cannot be written either, so that its end is noticed */
         char *paused;                /* why it is not usable, or NULL */
         uint64_t found;              /* files that the present scan has met, without ignored ones */
+        unsigned wanted_in_a_row;    /* of those, the last ones */
 };
 
 /* @basis: see failures_new(); borrowed, as the configuration is. */

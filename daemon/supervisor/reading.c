@@ -14,6 +14,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define WANTED_ALL   16U
+#define WANTED_ASKED 8U
+
 /* @file has appeared, and is ignored by @rule. */
 static void tell_ignored(const struct folder *f, const char *file, const char *rule)
 {
@@ -104,6 +107,16 @@ static bool on_enter_polled(const char *directory, int fd, void *userdata)
         return in;
 }
 
+/* Whether @file of a scan may be wanted.  Where one after the other is, as in a backlog that nobody has served yet, only every eighth is
+ * asked about: each is looked at again in its turn, and whoever is not wanted after all costs no more than that look. */
+static bool may_be_wanted(struct folder *f, const char *file, int fd, const char *base)
+{
+        bool wanted = (f->wanted_in_a_row >= WANTED_ALL && f->wanted_in_a_row % WANTED_ASKED != 0) || plan_wants(f, file, fd, base);
+
+        f->wanted_in_a_row = wanted ? f->wanted_in_a_row + 1 : 0;
+        return wanted;
+}
+
 static bool visit(struct folder *f, const char *file, int fd, const char *base, unsigned char type, enum folder_found how)
 {
         const char *rule = ignore_rule_of_name(f->config, base); /* what holds it is not ignored, or would not be read */
@@ -121,7 +134,7 @@ static bool visit(struct folder *f, const char *file, int fd, const char *base, 
         f->found += type == DT_REG && how == FOUND_BY_SCAN;
         if (type != DT_REG)
                 f->hooks->odd(f, file, type, f->userdata);
-        else if (how != FOUND_BY_SCAN || plan_wants(f, file, fd, base))
+        else if (how != FOUND_BY_SCAN || may_be_wanted(f, file, fd, base))
                 f->hooks->file(f, file, how, f->userdata);
         return false;
 }
