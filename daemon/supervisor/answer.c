@@ -105,7 +105,7 @@ void answer_received(struct work *w, const struct wire_reply *reply, int slot)
         settle_heard(w, slot);
         w->exclusive = false;
         if (!job->abandoned)
-                suspects_end(job->folder->suspects, slot);
+                work_ended(w, job);
         if (job->abandoned) {
                 settle_refused(w, job);
                 job_step(job, JOB_REFUSE);
@@ -143,7 +143,7 @@ void answer_lost(struct work *w, uint64_t id, enum pool_loss loss, const char *h
                 outcome_finish(w, job);
                 return;
         }
-        suspects_end(job->folder->suspects, job->slot);
+        work_ended(w, job);
         if (job->attempt >= ATTEMPTS_MAX) {
                 outcome_fail(w, job, reason, how);
                 return;

@@ -31,7 +31,8 @@ struct suspects {
         int root_fd;            /* of the outbox, borrowed */
         char *name;             /* of the file */
         int fd;                 /* open for writing while anything is in flight, else -1 */
-        unsigned in_flight;     /* now */
+        unsigned in_flight;     /* now, and what is noted as if it were */
+        int left;               /* the slot of which the latter is noted, -1 for none */
         GHashTable *all;        /* char * → struct suspect */
         unsigned was_in_flight; /* at the last death, until they are judged */
 };
@@ -138,7 +139,7 @@ struct suspects *suspects_open(struct outbox *outbox, const char *label)
         _cleanup_(fd_closep) int fd = -1;
 
         s->root_fd = outbox_root_fd(outbox);
-        s->fd = -1;
+        s->fd = s->left = -1;
         s->name = note_name(label);
         s->all = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
         (void)path_make_folders(s->root_fd, ".thumbnaild", 0750, NULL);
@@ -184,16 +185,30 @@ void suspects_begin(struct suspects *s, int slot, const char *file)
 {
         const struct suspect *suspect = find(s, file);
 
-        if (s->in_flight++ == 0)
-                s->fd = open_to_write(s);
+        if (s->left == slot) {
+                s->left = -1;
+        } else {
+                suspects_rest(s); /* now: beside what it leaves, @file would not count as alone */
+                if (s->in_flight++ == 0)
+                        s->fd = open_to_write(s);
+        }
         if ((unsigned)slot < SLOTS)
                 note(s, (unsigned)slot, file, suspect ? suspect->deaths : 0);
 }
 
 void suspects_end(struct suspects *s, int slot)
 {
-        if ((unsigned)slot < SLOTS)
-                erase(s, (unsigned)slot);
+        suspects_rest(s);
+        s->left = slot;
+}
+
+void suspects_rest(struct suspects *s)
+{
+        if (s->left < 0)
+                return;
+        if ((unsigned)s->left < SLOTS)
+                erase(s, (unsigned)s->left);
+        s->left = -1;
         if (--s->in_flight == 0) /* held open, it would keep an administrator from remounting an idle outbox read-only */
                 s->fd = fd_close(s->fd);
 }

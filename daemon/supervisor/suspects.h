@@ -31,9 +31,11 @@ unsigned suspects_in_flight(const struct suspects *suspects);
 /* Say of these whether that was a single one in all folders: only then the death counts against it. */
 void suspects_judge(struct suspects *suspects, bool alone);
 
-/* @file is handed to the worker in @slot; that worker is done with it. */
+/* @file is handed to the worker in @slot; that worker is done with it, and its note is left for the slot's next file to write over;
+ * nothing follows at once: the note that was left is erased. */
 void suspects_begin(struct suspects *suspects, int slot, const char *file);
 void suspects_end(struct suspects *suspects, int slot);
+void suspects_rest(struct suspects *suspects);
 
 /* Whether @file was in flight when a supervisor died and was not made since, and how often alone, at the last deaths in a row. */
 bool suspects_has(const struct suspects *suspects, const char *file, unsigned *ret_deaths);

@@ -216,10 +216,25 @@ static uint64_t light_grant(const struct work *w)
         return MIN((uint64_t)w->config->limits.memory_mib * MIB / MAX(pool_size(w->pool), 1U), LIGHT_GRANT_MAX_BYTES);
 }
 
+static void rest(struct work *w)
+{
+        if (w->ended && w->ended->suspects)
+                suspects_rest(w->ended->suspects);
+        w->ended = NULL;
+}
+
+void work_ended(struct work *w, const struct job *job)
+{
+        if (w->ended != job->folder)
+                rest(w);
+        w->ended = job->folder;
+        suspects_end(job->folder->suspects, job->slot);
+}
+
 static void submit(struct work *w, struct job *job)
 {
         static struct wire_render request;
-        int fds[WIRE_OUTPUTS_MAX + 1], slot;
+        int fds[WIRE_OUTPUTS_MAX + 1];
 
         memset(&request, 0, sizeof request);
         request.version = WIRE_VERSION;
@@ -239,15 +254,17 @@ static void submit(struct work *w, struct job *job)
                 request.outputs[i] = job->outputs[i].spec;
                 fds[i + 1] = job->outputs[i].fd;
         }
-        slot = pool_idle_slot(w->pool);
-        suspects_begin(job->folder->suspects, slot, job->file); /* first: it may kill us before we come back from handing it over */
+        job->slot = pool_idle_slot(w->pool);
+        if (w->ended != job->folder)
+                rest(w);
+        /* First: it may kill us before we come back from handing it over. */
+        suspects_begin(job->folder->suspects, job->slot, job->file);
         if (pool_submit(w->pool, &request, fds, job->n_outputs + 1, (uint64_t)w->config->limits.seconds * 1000000) < 0) {
-                suspects_end(job->folder->suspects, slot); /* that worker is ended; the next one gets it */
+                work_ended(w, job); /* that worker is ended; the next one gets it */
                 outcome_drop_work(job);
                 queue_untake(w->queue, job);
                 return;
         }
-        job->slot = slot;
         job->pauses = job->folder->pauses;
         w->exclusive = job->lane >= LANE_ALONE;
         job_step(job, JOB_START);
@@ -291,6 +308,7 @@ void work_schedule(struct work *w)
                         break;
                 advance(w, job);
         }
+        rest(w);
         w->next_due_usec = queue_tick(w->queue, work_now_usec(w));
 }
 

@@ -22,6 +22,7 @@ struct work {
         struct disk *mover;   /* takes originals away */
         uint64_t probe_usec;  /* when to see whether a stalled folder works again; 0 for never */
         uint64_t rescan_usec; /* when to look at everything again, since not all could be kept in mind; 0 for never */
+        struct folder *ended; /* where suspects_rest() is due, or NULL */
         struct job *in_hand;  /* being examined: news may change it, but not free it */
         unsigned taking;      /* originals that are being taken away */
         unsigned asked_again; /* how often work_retry_all() was called */
@@ -47,6 +48,9 @@ void work_try_again(struct work *work, struct folder *folder, const char *file, 
 
 /* Try now what waits for something to change, as after a reload. */
 void work_retry_all(struct work *work);
+
+/* The worker of @job is done with it. */
+void work_ended(struct work *work, const struct job *job);
 
 /* Whether a worker is free to be given something. */
 bool work_can_go_on(const struct work *work);
