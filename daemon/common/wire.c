@@ -6,6 +6,7 @@
 #include "base.h"
 
 #include <assert.h>
+#include <glib.h>
 #include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,7 +22,7 @@ static size_t size_of(const union wire_message *m)
         case WIRE_HELLO:
                 return sizeof(struct wire_hello);
         case WIRE_RENDER:
-                return sizeof(struct wire_render);
+                return m->render.text_bytes <= sizeof m->render.text ? offsetof(struct wire_render, text) + m->render.text_bytes : 0;
         case WIRE_REPLY:
                 return sizeof(struct wire_reply);
         case WIRE_PUBLISHED:
@@ -41,6 +42,32 @@ static bool is_string(const char *text, size_t size)
         return memchr(text, '\0', size) != NULL;
 }
 
+void wire_render_name(struct wire_render *r, const char *inbox, const char *file)
+{
+        size_t n = MIN(g_strlcpy(r->text, inbox, PATH_MAX), PATH_MAX - 1) + 1;
+
+        n += MIN(g_strlcpy(r->text + n, file, PATH_MAX), PATH_MAX - 1) + 1;
+        r->text_bytes = (uint32_t)n;
+}
+
+const char *wire_render_inbox(const struct wire_render *r)
+{
+        return r->text;
+}
+
+const char *wire_render_file(const struct wire_render *r)
+{
+        return r->text + strlen(r->text) + 1;
+}
+
+/* Two strings, and nothing behind them. */
+static bool is_named(const struct wire_render *r)
+{
+        const char *end = r->text + r->text_bytes, *file = (const char *)memchr(r->text, '\0', r->text_bytes);
+
+        return file && ++file < end && memchr(file, '\0', (size_t)(end - file)) == end - 1;
+}
+
 static bool spec_is_valid(const struct wire_spec *s)
 {
         return (s->width_px > 0 || s->height_px > 0) && s->fit <= FIT_STRETCH && s->crop <= CROP_WEST && s->format > FORMAT_NONE &&
@@ -57,7 +84,7 @@ static bool render_is_valid(const struct wire_render *r, unsigned n_fds)
         for (unsigned i = 0; i < r->n_outputs; i++)
                 if (!spec_is_valid(r->outputs + i))
                         return false;
-        return is_string(r->inbox, sizeof r->inbox) && is_string(r->file, sizeof r->file);
+        return is_named(r);
 }
 
 static bool reply_is_valid(const struct wire_reply *r, unsigned n_fds)

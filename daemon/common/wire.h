@@ -84,10 +84,9 @@ struct wire_render {
         uint32_t frames_max;
         uint32_t n_outputs; /* 1 to WIRE_OUTPUTS_MAX; as many descriptors follow the input's */
         uint32_t attempt;
-        uint32_t reserved;
+        uint32_t text_bytes;
         struct wire_spec outputs[WIRE_OUTPUTS_MAX];
-        char inbox[PATH_MAX]; /* for the log only: a worker can open neither */
-        char file[PATH_MAX];
+        char text[2 * PATH_MAX]; /* see wire_render_name(); the message ends after as much of it as is used */
 };
 
 struct wire_output {
@@ -147,6 +146,11 @@ union wire_message {
         struct wire_settle settle;
         struct wire_farewell farewell;
 };
+
+/* Say whose picture it is: for the log only, a worker can open neither.  What is too long for a path is cut. */
+void wire_render_name(struct wire_render *render, const char *inbox, const char *file);
+const char *wire_render_inbox(const struct wire_render *render);
+const char *wire_render_file(const struct wire_render *render);
 
 /* Send one message, valid as it is, with @n_fds descriptors, which are borrowed.  Never raises SIGPIPE.  Returns 0,
  * -EAGAIN if a non-blocking socket is full, -EPIPE or -ECONNRESET if the peer is gone, or another -errno. */

@@ -182,7 +182,7 @@ int slot_submit(struct slot *slot, const struct wire_render *request, const int 
         }
         slot->state = SLOT_BUSY;
         slot->job = request->job;
-        (void)g_strlcpy(slot->file, request->file, sizeof slot->file);
+        (void)g_strlcpy(slot->file, wire_render_file(request), sizeof slot->file);
         return 0;
 }
 

@@ -236,7 +236,6 @@ static void submit(struct work *w, struct job *job)
         static struct wire_render request;
         int fds[WIRE_OUTPUTS_MAX + 1];
 
-        memset(&request, 0, sizeof request);
         request.version = WIRE_VERSION;
         request.kind = WIRE_RENDER;
         request.job = job->id;
@@ -247,8 +246,7 @@ static void submit(struct work *w, struct job *job)
         request.frames_max = (uint32_t)w->config->limits.frames;
         request.n_outputs = job->n_outputs;
         request.attempt = job->attempt + 1;
-        (void)g_strlcpy(request.inbox, job->folder->config->inbox, sizeof request.inbox);
-        (void)g_strlcpy(request.file, job->file, sizeof request.file);
+        wire_render_name(&request, job->folder->config->inbox, job->file);
         fds[0] = job->input_fd;
         for (unsigned i = 0; i < job->n_outputs; i++) {
                 request.outputs[i] = job->outputs[i].spec;

@@ -66,8 +66,8 @@ static int remember(struct worker *w, const struct wire_render *request, const s
                                  .height_px = reply->height_px,
                                  .format = reply->format,
                                  .attempt = request->attempt,
-                                 .inbox = g_strdup(request->inbox),
-                                 .file = g_strdup(request->file),
+                                 .inbox = g_strdup(wire_render_inbox(request)),
+                                 .file = g_strdup(wire_render_file(request)),
                                  .warning = reply->text[0] ? g_strdup(reply->text) : NULL };
         return 0;
 }

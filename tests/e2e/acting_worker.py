@@ -52,7 +52,7 @@ def with_fds(message, count):
 def request(job):
     """A whole message of the kind that only the supervisor sends, and as many descriptors as can come with it."""
     spec = struct.pack("=14I", 1, 1, 0, 0, JPEG, 80, 255, 0, 0, 0, 0, 0, 0, 0)
-    message = RENDER_FORM.pack(VERSION, RENDER, job, 0, 0, 0, 1, OUTPUTS_MAX, 1, 0) + spec * OUTPUTS_MAX + bytes(2 * PATH_MAX)
+    message = RENDER_FORM.pack(VERSION, RENDER, job, 0, 0, 0, 1, OUTPUTS_MAX, 1, 2) + spec * OUTPUTS_MAX + bytes(2)
     with_fds(message, OUTPUTS_MAX + 1)
     for_ever()
 
@@ -209,7 +209,7 @@ def work():
         for _, _, data in ancillary:
             fds.frombytes(data)
         job = RENDER_FORM.unpack_from(message)[2]
-        file = message[-PATH_MAX:].split(b"\0")[0]
+        file = message.split(b"\0")[-2]
         try:
             part_of(file)(job, fds[1:])
         finally:

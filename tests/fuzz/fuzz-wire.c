@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 return 0;
         assert(n_fds <= WIRE_OUTPUTS_MAX + 1);
         if (m.head.kind == WIRE_RENDER) {
-                assert(strlen(m.render.file) < sizeof m.render.file && strlen(m.render.inbox) < sizeof m.render.inbox);
+                assert(strlen(wire_render_inbox(&m.render)) + 1 + strlen(wire_render_file(&m.render)) + 1 == m.render.text_bytes);
                 assert(m.render.n_outputs + 1 == n_fds);
         }
         if (m.head.kind == WIRE_PUBLISHED || m.head.kind == WIRE_REFUSED)

@@ -14,13 +14,17 @@ static struct wire_render good_render(void)
 {
         static struct wire_render r;
 
-        r = (struct wire_render){
-                .version = WIRE_VERSION, .kind = WIRE_RENDER, .job = 7, .n_outputs = 2, .file = "a.jpg", .inbox = "/in"
-        };
+        r = (struct wire_render){ .version = WIRE_VERSION, .kind = WIRE_RENDER, .job = 7, .n_outputs = 2 };
+        wire_render_name(&r, "/in", "a.jpg");
         for (unsigned i = 0; i < 2; i++)
                 r.outputs[i] =
                         (struct wire_spec){ .width_px = 256, .format = FORMAT_JPEG, .quality = 80, .effort = WIRE_EFFORT_DEFAULT };
         return r;
+}
+
+static size_t bytes_of(const struct wire_render *r)
+{
+        return offsetof(struct wire_render, text) + r->text_bytes;
 }
 
 static void pair(int fds[2])
@@ -51,7 +55,8 @@ static void test_round_trip(void)
         g_assert_cmpint(wire_receive(s[1], &got, fds, &n), ==, 1);
         g_assert_cmpuint(n, ==, 3);
         g_assert_cmpuint(got.render.job, ==, 7);
-        g_assert_cmpstr(got.render.file, ==, "a.jpg");
+        g_assert_cmpstr(wire_render_inbox(&got.render), ==, "/in");
+        g_assert_cmpstr(wire_render_file(&got.render), ==, "a.jpg");
         for (unsigned i = 0; i < n; i++) {
                 g_assert_true(fcntl(fds[i], F_GETFD) & FD_CLOEXEC);
                 (void)close(fds[i]);
@@ -93,7 +98,7 @@ static void test_wrong_sizes(void)
         unsigned n;
 
         pair(s);
-        for (size_t size = 1; size < sizeof r; size += size < 100 ? 1 : 997) {
+        for (size_t size = 1; size < bytes_of(&r); size += size < 100 ? 1 : 97) {
                 g_assert_cmpint(send(s[0], &r, size, 0), ==, size);
                 g_assert_cmpint(wire_receive(s[1], &got, fds, &n), ==, -EPROTO);
         }
@@ -109,9 +114,9 @@ static void test_wrong_values(void)
 #define WRONG(change) \
         do { \
                 m.render = r; \
-                g_assert_cmpint(wire_check(&m, sizeof r, 3), ==, 0); \
+                g_assert_cmpint(wire_check(&m, bytes_of(&r), 3), ==, 0); \
                 change; \
-                g_assert_cmpint(wire_check(&m, sizeof r, 3), ==, -EPROTO); \
+                g_assert_cmpint(wire_check(&m, bytes_of(&m.render), 3), ==, -EPROTO); \
         } while (0)
         WRONG(m.head.version++);
         WRONG(m.head.kind = WIRE_REPLY);
@@ -124,8 +129,12 @@ static void test_wrong_values(void)
         WRONG(m.render.outputs[1].quality = 101);
         WRONG(m.render.outputs[1].fit = 4);
         WRONG(m.render.outputs[1].strip = 2);
-        WRONG(memset(m.render.file, 'x', sizeof m.render.file));
-        WRONG(memset(m.render.inbox, 'x', sizeof m.render.inbox));
+        WRONG(m.render.text[3] = 'x');                       /* one string */
+        WRONG(m.render.text[5] = '\0');                      /* three */
+        WRONG(m.render.text[m.render.text_bytes - 1] = 'x'); /* no end */
+        WRONG(m.render.text_bytes = 0);
+        WRONG(m.render.text_bytes = 1);
+        WRONG(m.render.text_bytes = sizeof m.render.text + 1);
 #undef WRONG
 }
 

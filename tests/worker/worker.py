@@ -132,10 +132,10 @@ class Worker:
     def send_render(self, input_fd, specs, output_fds, loaders=TRUSTED, memory_bytes=None, pixels_max=150_000_000, frames_max=500,
                     name=b"file", attempt=0):
         self.jobs += 1
+        text = b"/inbox\0" + name[:PATH_MAX - 1] + b"\0"
         head = RENDER_S.pack(VERSION, RENDER, self.jobs, memory_bytes or self.memory_bytes, pixels_max, loaders, frames_max, len(specs),
-                             attempt, 0)
+                             attempt, len(text))
         body = b"".join(specs).ljust(SPEC.size * OUTPUTS_MAX, b"\0")
-        text = b"/inbox".ljust(PATH_MAX, b"\0") + name[:PATH_MAX - 1].ljust(PATH_MAX, b"\0")
         socket.send_fds(self.socket, [head + body + text], [input_fd, *output_fds])
         return self.jobs
 

@@ -288,7 +288,7 @@ static const struct {
 void render(const struct wire_render *request, int input_fd, const int *output_fds, struct wire_reply *ret,
             struct render_stages *ret_stages)
 {
-        const char *slash = strrchr(request->file, '/'), *name = slash ? slash + 1 : request->file;
+        const char *file = wire_render_file(request), *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file;
         size_t length = strcspn(name, ".");
 
         *ret_stages = (struct render_stages){ 0 };
