@@ -37,12 +37,13 @@ static void store(struct work *w, struct job *job)
 {
         const bool more = pool_busy(w->pool) > 0 || queue_ready_count(w->queue) > 0;
         int fds[WIRE_OUTPUTS_MAX];
+        const struct disk_syncs syncs = { fds, job->n_outputs, outbox_is_local(job->folder->outbox) };
 
         for (unsigned i = 0; i < job->n_outputs; i++)
                 fds[i] = job->outputs[i].fd;
         job_step(job, JOB_RENDERED);
         w->storing++;
-        disk_sync(w->disk, fds, job->n_outputs, more, on_durable, job, w);
+        disk_sync(w->disk, &syncs, more, on_durable, job, w);
 }
 
 /* Returns whether the file still is the version that was rendered, and wanted as it was then; else the job has been put where it belongs. */

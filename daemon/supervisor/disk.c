@@ -4,8 +4,8 @@
 #include "disk.h"
 
 #include "base.h"
+#include "sync.h"
 
-#include <fcntl.h>
 #include <glib.h>
 #include <pthread.h>
 #include <signal.h>
@@ -28,6 +28,7 @@ struct disk {
         sd_event_source *source;
         void (*after)(void *userdata);
         void *userdata;
+        struct syncer syncer; /* the thread's */
 };
 
 static void append_all(GQueue *to, GQueue *from)
@@ -36,18 +37,26 @@ static void append_all(GQueue *to, GQueue *from)
                 g_queue_push_tail_link(to, g_queue_pop_head_link(from));
 }
 
-static void run_group(GQueue *group)
+/* In the thread. */
+static void run_group(struct disk *d, const GQueue *group)
 {
-        for (GList *l = group->head; l; l = l->next) {
+        g_autoptr(GArray) items = g_array_new(FALSE, FALSE, sizeof(struct sync_item));
+
+        for (const GList *l = group->head; l; l = l->next) {
                 struct disk_task *task = (struct disk_task *)l->data;
 
-                if (task->begin)
-                        task->begin(task);
+                for (unsigned i = 0; i < task->before.n; i++) {
+                        const struct sync_item item = { task->before.fds[i], task->before.overlap, &task->error };
+
+                        g_array_append_val(items, item);
+                }
         }
-        for (GList *l = group->head; l; l = l->next) {
+        sync_items(&d->syncer, (const struct sync_item *)(void *)items->data, items->len);
+        for (const GList *l = group->head; l; l = l->next) {
                 struct disk_task *task = (struct disk_task *)l->data;
 
-                task->error = task->run(task);
+                if (task->run && task->error >= 0)
+                        task->error = task->run(task);
         }
 }
 
@@ -89,7 +98,7 @@ static void *disk_thread(void *data)
                 d->hurry = false;
                 (void)pthread_mutex_unlock(&d->mutex);
 
-                run_group(&group);
+                run_group(d, &group);
 
                 (void)pthread_mutex_lock(&d->mutex);
                 append_all(&d->done, &group);
@@ -169,6 +178,7 @@ void disk_free(struct disk *d)
         (void)pthread_mutex_unlock(&d->mutex);
         (void)pthread_join(d->thread, NULL);
         (void)sd_event_source_disable_unref(d->source);
+        sync_end(&d->syncer);
         g_queue_clear(&d->asked);
         g_queue_clear(&d->done);
         (void)fd_close(d->event_fd);
@@ -192,41 +202,14 @@ void disk_submit(struct disk *d, struct disk_task *task)
         submit(d, task, false);
 }
 
-/* ---- syncing */
+/* ---- tasks that only sync */
 
 struct sync_task {
         struct disk_task task; /* first: it is cast back */
         void (*done)(void *ticket, int error, void *userdata);
         void *ticket, *userdata;
-        unsigned n;
         int fds[];
 };
-
-/* Only a hint: a file system without it loses time, not data. */
-static void begin_sync(struct disk_task *task)
-{
-        const struct sync_task *s = (const struct sync_task *)task;
-
-        for (unsigned i = 0; i < s->n; i++)
-                (void)sync_file_range(s->fds[i], 0, 0, SYNC_FILE_RANGE_WRITE);
-}
-
-/* Not syncfs(2): on the file system of an inbox that would also wait for every upload that is going on there. */
-static int run_sync(struct disk_task *task)
-{
-        const struct sync_task *s = (const struct sync_task *)task;
-
-        for (unsigned i = 0; i < s->n; i++) {
-                int r;
-
-                do
-                        r = fsync(s->fds[i]);
-                while (r < 0 && errno == EINTR);
-                if (r < 0)
-                        return neg_errno();
-        }
-        return 0;
-}
 
 static void sync_done(struct disk_task *task, int error)
 {
@@ -235,17 +218,16 @@ static void sync_done(struct disk_task *task, int error)
         s->done(s->ticket, error, s->userdata);
 }
 
-void disk_sync(struct disk *disk, const int *fds, unsigned n, bool more, void (*done)(void *ticket, int error, void *userdata),
+void disk_sync(struct disk *disk, const struct disk_syncs *syncs, bool more, void (*done)(void *ticket, int error, void *userdata),
                void *ticket, void *userdata)
 {
-        struct sync_task *s = (struct sync_task *)g_malloc0(sizeof *s + n * sizeof *fds);
+        struct sync_task *s = (struct sync_task *)g_malloc0(sizeof *s + syncs->n * sizeof *syncs->fds);
 
-        s->task = (struct disk_task){ .begin = begin_sync, .run = run_sync, .done = sync_done };
+        for (unsigned i = 0; i < syncs->n; i++)
+                s->fds[i] = syncs->fds[i];
+        s->task = (struct disk_task){ .before = { s->fds, syncs->n, syncs->overlap }, .done = sync_done };
         s->done = done;
         s->ticket = ticket;
         s->userdata = userdata;
-        s->n = n;
-        for (unsigned i = 0; i < n; i++)
-                s->fds[i] = fds[i];
         submit(disk, &s->task, more);
 }

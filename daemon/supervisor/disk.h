@@ -2,7 +2,7 @@
 #pragma once
 
 /* What waits for a disk, outside the event loop, which must never do so: one thread that takes everything that was submitted since it
- * last looked, begins all of it, then runs each.  While a disk works on one group the next one collects, so that durability costs
+ * last looked, syncs what is to be synced, all at once, then runs each task.  While a disk works on one group the next one collects, so that durability costs
  * little when there is much to do and no delay when there is not.  Of a fast disk, groups would be single files, each with a commit of
  * the file system's journal: what may wait for more is gathered for some milliseconds. */
 
@@ -11,11 +11,18 @@
 
 struct disk;
 
+struct disk_syncs {
+        const int *fds;
+        unsigned n;
+        bool overlap; /* all of a group at once: on a disk of this machine, for who waits for a share like that cannot be killed */
+};
+
 struct disk_task {
-        void (*begin)(struct disk_task *task);           /* start what needs no waiting; may be NULL */
-        int (*run)(struct disk_task *task);              /* do it; 0 or a negative errno.  In the thread */
-        void (*done)(struct disk_task *task, int error); /* in the loop; @task is the submitter's again */
-        int error;                                       /* private */
+        struct disk_syncs before;           /* may be none */
+        int (*run)(struct disk_task *task); /* then do it; 0 or a negative errno.  In the thread; may be NULL */
+        void (*done)(struct disk_task *task,
+                     int error); /* in the loop, also when syncing has failed; @task is the submitter's again */
+        int error;               /* private */
 };
 
 /* Start the thread; tasks are finished from @event's loop, @after(@userdata) is called when all of a group are, and may be NULL.  Returns 0
@@ -29,7 +36,7 @@ void disk_free(struct disk *disk);
 /* Hand @task to the thread; it must stay where it is until done(). */
 void disk_submit(struct disk *disk, struct disk_task *task);
 
-/* A task that syncs @n descriptors, which stay borrowed until @done(@ticket, error, @userdata) is called from the loop.  @more: others
- * are about to follow, so it need not hurry. */
-void disk_sync(struct disk *disk, const int *fds, unsigned n, bool more, void (*done)(void *ticket, int error, void *userdata),
+/* A task that only syncs; descriptors stay borrowed until @done(@ticket, error, @userdata) is called from the loop.  @more: others are
+ * about to follow, so it need not hurry. */
+void disk_sync(struct disk *disk, const struct disk_syncs *syncs, bool more, void (*done)(void *ticket, int error, void *userdata),
                void *ticket, void *userdata);

@@ -359,9 +359,6 @@ int original_run(struct disk_task *task)
         g_autofree char *moved_to = NULL;
         _cleanup_(fd_closep) int parent = -1;
 
-        for (unsigned i = 0; i < t->n_sync_fds; i++)
-                if (fsync(t->sync_fds[i]) < 0)
-                        return neg_errno();
         if (t->fate == ORIGINAL_MOVE)
                 return move_version(t->from_fd, t->file, &t->expected, t->to_fd, t->leases, &moved_to);
         parent = open_parent_to_change(t->from_fd, t->file, false, &base);
@@ -372,8 +369,8 @@ void original_task_free(struct original_task *task)
 {
         if (!task)
                 return;
-        for (unsigned i = 0; i < task->n_sync_fds; i++)
-                (void)fd_close(task->sync_fds[i]);
+        for (unsigned i = 0; i < task->task.before.n; i++)
+                (void)fd_close(task->folder_fds[i]);
         g_free(task->file);
         (void)fd_close(task->from_fd);
         (void)fd_close(task->to_fd);

@@ -16,15 +16,14 @@ enum original_fate { ORIGINAL_KEEP, ORIGINAL_MOVE, ORIGINAL_DELETE };
 #define ORIGINAL_ASIDE ".thumbnaild~"
 
 struct original_task {
-        struct disk_task task;          /* first */
-        enum original_fate fate;        /* not KEEP */
-        int from_fd;                    /* the inbox's root, owned */
-        char *file;                     /* owned */
-        struct source expected;         /* only this version is taken; another one that has replaced it stays: -ESTALE */
-        int to_fd;                      /* ORIGINAL_MOVE: the other root, owned, else -1 */
-        int sync_fds[WIRE_OUTPUTS_MAX]; /* directories, owned, that must be on disk before */
-        unsigned n_sync_fds;
-        bool leases; /* those of the inbox's file system can be believed: who writes it again keeps it */
+        struct disk_task task;            /* first */
+        enum original_fate fate;          /* not KEEP */
+        int from_fd;                      /* the inbox's root, owned */
+        char *file;                       /* owned */
+        struct source expected;           /* only this version is taken; another one that has replaced it stays: -ESTALE */
+        int to_fd;                        /* ORIGINAL_MOVE: the other root, owned, else -1 */
+        int folder_fds[WIRE_OUTPUTS_MAX]; /* of its thumbnails, owned: for task.before, since they must be on disk before */
+        bool leases;                      /* those of the inbox's file system can be believed: who writes it again keeps it */
 };
 
 /* For disk_task.run. */

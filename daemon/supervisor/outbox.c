@@ -31,6 +31,7 @@ struct outbox {
         dev_t device;
         ino_t inode;
         size_t component_max;
+        bool is_local;
         struct ability can;
         char *folder; /* the folder used last, "" for the root */
         int folder_fd;
@@ -65,6 +66,7 @@ static struct outbox *outbox_new(int root_fd, const struct stat *st)
         o->device = st->st_dev;
         o->inode = st->st_ino;
         o->folder_fd = -1;
+        o->is_local = source_traits(root_fd).local;
         o->component_max = name_max > 32 && name_max < NAME_MAX ? (size_t)name_max : NAME_MAX;
         return o;
 }
@@ -142,6 +144,11 @@ int outbox_root_fd(const struct outbox *outbox)
 bool outbox_keeps_records(const struct outbox *outbox)
 {
         return outbox->can.xattrs;
+}
+
+bool outbox_is_local(const struct outbox *outbox)
+{
+        return outbox->is_local;
 }
 
 size_t outbox_component_max(const struct outbox *outbox)

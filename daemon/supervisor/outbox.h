@@ -40,6 +40,9 @@ int outbox_root_fd(const struct outbox *outbox);
 /* Whether thumbnails there can carry a record. */
 bool outbox_keeps_records(const struct outbox *outbox);
 
+/* Whether it lies on a disk of this machine. */
+bool outbox_is_local(const struct outbox *outbox);
+
 /* Bytes that may still be written there, as df(1) shows them to a user; UINT64_MAX when that cannot be known. */
 uint64_t outbox_free_bytes(const struct outbox *outbox);
 

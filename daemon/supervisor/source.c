@@ -39,7 +39,7 @@ struct source_traits source_traits(int fd)
         case F2FS_SUPER_MAGIC:
         case TMPFS_MAGIC:
         case OVERLAYFS_SUPER_MAGIC:
-                traits.leases = true;
+                traits.local = true;
                 break;
         case MSDOS_SUPER_MAGIC: /* and vfat */
         case EXFAT_SUPER_MAGIC:
@@ -108,7 +108,7 @@ int source_open(int root_fd, const char *file, const struct source_traits *trait
                 fd = path_openat(root_fd, file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW, 0);
         if (fd < 0)
                 return fd;
-        s.writers = ask_writers(fd, traits->leases);
+        s.writers = ask_writers(fd, traits->local);
         if (fstat(fd, &st) < 0) /* after the lease: what it says is no older than "nobody writes" */
                 return neg_errno();
         if (!S_ISREG(st.st_mode)) /* replaced since the first look */

@@ -20,7 +20,7 @@ enum source_writers {
 
 /* What can be believed on a file system. */
 struct source_traits {
-        bool leases; /* they are refused while a writer exists, and for no other reason */
+        bool local;  /* a disk of this machine, or its memory: leases are refused while a writer exists, and for no other reason */
         bool inodes; /* a file keeps its number; FAT and most of FUSE make them up as they go */
 };
 

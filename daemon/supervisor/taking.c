@@ -113,7 +113,7 @@ static struct taking *taking_new(struct work *w, struct folder *folder, const ch
         t->original.to_fd = to_fd >= 0 ? fcntl(to_fd, F_DUPFD_CLOEXEC, 0) : -1;
         t->original.file = g_strdup(file);
         t->original.expected = *source;
-        t->original.leases = folder->traits.leases && t->of_inbox;
+        t->original.leases = folder->traits.local && t->of_inbox;
         return t;
 }
 
@@ -134,8 +134,8 @@ void taking_made(struct work *w, struct folder *folder, const char *file, const 
                 return;
         t = taking_new(w, folder, file, source, folder->inbox_fd,
                        folder->config->originals == ORIGINAL_MOVE ? folder->processed_fd : -1);
-        n = plan_open_folders(folder, file, source, t->original.sync_fds, G_N_ELEMENTS(t->original.sync_fds));
-        t->original.n_sync_fds = (unsigned)MAX(n, 0);
+        n = plan_open_folders(folder, file, source, t->original.folder_fds, G_N_ELEMENTS(t->original.folder_fds));
+        t->original.task.before = (struct disk_syncs){ t->original.folder_fds, (unsigned)MAX(n, 0), outbox_is_local(folder->outbox) };
         if (n < 0 || t->original.from_fd < 0) { /* no descriptors left, or a thumbnail's folder went away meanwhile */
                 look_again(w, folder, file, PASSING_USEC);
                 original_task_free(&t->original);
