@@ -49,7 +49,7 @@ static void store(struct work *w, struct job *job)
 /* Returns whether the file still is the version that was rendered, and wanted as it was then; else the job has been put where it belongs. */
 static bool still_the_same(struct work *w, struct job *job)
 {
-        int r = source_unchanged(job->folder->inbox_fd, job->file, job->input_fd, &job->source);
+        int r = source_unchanged(job->folder->inbox_fd, job->file, &job->source);
 
         /* Written anew with its size and times left as they were; or made by a configuration that is not in force any more. */
         if (r == 1 && (job->touched_rewritten == REWRITTEN_SURELY || job->outdated))

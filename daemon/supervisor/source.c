@@ -115,6 +115,8 @@ int source_open(int root_fd, const char *file, const struct source_traits *trait
                 return -EINVAL;
         source_identify(&st, traits, &s);
         s.ctime_sec = st.st_ctim.tv_sec;
+        s.device = st.st_dev;
+        s.number = st.st_ino;
         s.owner = st.st_uid;
         r = look_at_ends(fd, &s);
         if (r < 0)
@@ -124,14 +126,12 @@ int source_open(int root_fd, const char *file, const struct source_traits *trait
         return 0;
 }
 
-int source_unchanged(int root_fd, const char *file, int fd, const struct source *source)
+int source_unchanged(int root_fd, const char *file, const struct source *source)
 {
-        struct stat now, open_now;
+        struct stat now;
 
         /* Which way the name leads there does not matter: what is compared is the file that was opened. */
         if (fstatat(root_fd, file, &now, AT_SYMLINK_NOFOLLOW) < 0)
                 return errno == ENOENT || errno == ENOTDIR ? -ENOENT : 0;
-        if (fstat(fd, &open_now) < 0)
-                return 0;
-        return now.st_ino == open_now.st_ino && now.st_dev == open_now.st_dev && source_is(source, &now);
+        return now.st_ino == source->number && now.st_dev == source->device && source_is(source, &now);
 }

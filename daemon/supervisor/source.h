@@ -29,6 +29,8 @@ struct source {
         uint64_t inode;     /* 0 where a file does not keep it: then it tells nothing */
         int64_t mtime_nsec; /* since the epoch */
         int64_t ctime_sec;  /* of its last change of name, mode or content */
+        dev_t device;       /* of the file that was opened, for as long as it is open: */
+        ino_t number;       /* which of all it is */
         uid_t owner;
         enum format format;
         enum format_end end;
@@ -41,9 +43,9 @@ struct source {
  * -EACCES, or another -errno. */
 int source_open(int root_fd, const char *file, const struct source_traits *traits, struct source *ret, int *ret_fd);
 
-/* Whether @file below @root_fd still is the version that @source describes, of which @fd is an open descriptor.  Returns 1, 0 when it
- * was changed or replaced, or -ENOENT when it went away. */
-int source_unchanged(int root_fd, const char *file, int fd, const struct source *source);
+/* Whether @file below @root_fd still is the version that @source describes, which is still open.  Returns 1, 0 when it was changed or
+ * replaced, or -ENOENT when it went away. */
+int source_unchanged(int root_fd, const char *file, const struct source *source);
 
 /* Of the file system of @fd. */
 struct source_traits source_traits(int fd);
