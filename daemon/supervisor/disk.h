@@ -2,9 +2,9 @@
 #pragma once
 
 /* What waits for a disk, outside the event loop, which must never do so: one thread that takes everything that was submitted since it
- * last looked, syncs what is to be synced, all at once, then runs each task.  While a disk works on one group the next one collects, so that durability costs
- * little when there is much to do and no delay when there is not.  Of a fast disk, groups would be single files, each with a commit of
- * the file system's journal: what may wait for more is gathered for some milliseconds. */
+ * last looked, syncs what is to be synced, all at once, then runs each task.  While a disk works on one group the next one collects, so
+ * that durability costs little when there is much to do and no delay when there is not.  Of a fast disk, groups would be single files,
+ * each with a commit of the file system's journal: what may wait for more is gathered for some milliseconds. */
 
 #include <stdbool.h>
 #include <systemd/sd-event.h>
@@ -18,11 +18,12 @@ struct disk_syncs {
 };
 
 struct disk_task {
-        struct disk_syncs before;           /* may be none */
-        int (*run)(struct disk_task *task); /* then do it; 0 or a negative errno.  In the thread; may be NULL */
-        void (*done)(struct disk_task *task,
-                     int error); /* in the loop, also when syncing has failed; @task is the submitter's again */
-        int error;               /* private */
+        struct disk_syncs before; /* may be none */
+        /* Then do it, in the thread; returns 0 or a negative errno.  May be NULL. */
+        int (*run)(struct disk_task *task);
+        /* In the loop, also when syncing has failed; @task is the submitter's again. */
+        void (*done)(struct disk_task *task, int error);
+        int error; /* private */
 };
 
 /* Start the thread; tasks are finished from @event's loop, @after(@userdata) is called when all of a group are, and may be NULL.  Returns 0
