@@ -2,6 +2,7 @@
 """Fault injection: one system call of the supervisor after the other fails for a while, in each of the usual ways, under load.  It
 lives on, loses nothing, and does the rest by itself when the fault is over."""
 
+import errno
 import os
 
 import checker
@@ -74,6 +75,18 @@ def test_a_call_that_fails_for_a_while(folders, long, call):
     daemon.wait(lambda: len(open_files(daemon.pid)) <= daemon.files_at_ready + 4, "no leaked descriptors")
     daemon.stop()
     checker.check(campaign, complete=campaign.originals != "keep")
+
+
+def test_a_kernel_that_links_no_descriptors(folders):
+    """Before Linux 6.10 AT_EMPTY_PATH is for the privileged, and ENOENT for others: then it is done by the link in /proc."""
+    faults = Faults(folders)
+    daemon = folders.start(prefix=faults.prefix)
+    for n in range(3):
+        with faults.armed("linkat", errno.ENOENT, times=1):
+            folders.drop(f"{n}.jpg", checker.picture(1))
+            daemon.wait_made(f"{n}.jpg")
+            assert faults.hits("linkat") == 1 and faults.calls("linkat") == 2 * (n + 1)
+    assert not daemon.events("retry") and not daemon.events("failed")
 
 
 @pytest.mark.parametrize("error", ["ENOSPC", "EDQUOT"])
