@@ -2,8 +2,8 @@
 #pragma once
 
 /* The messages between the supervisor and one worker, over a SOCK_SEQPACKET pair: structures that start with version and kind, of
- * a size that follows from what is in them, and exactly the descriptors that the kind is due.  Both ends are built together; the version is there to catch a
- * half-finished upgrade.
+ * a size that follows from what is in them, and exactly the descriptors that the kind is due.  Both ends are built together; the
+ * version is there to catch a half-finished upgrade.
  *
  *   worker → supervisor   HELLO      once, after the sandbox is entered: what the worker can do
  *   supervisor → worker   RENDER     with the input and one output descriptor per thumbnail

@@ -216,17 +216,19 @@ static uint64_t light_grant(const struct work *w)
         return MIN((uint64_t)w->config->limits.memory_mib * MIB / MAX(pool_size(w->pool), 1U), LIGHT_GRANT_MAX_BYTES);
 }
 
-static void rest(struct work *w)
+/* No more of what has ended is noted, unless it was in @next, whose next file may take the place of the note. */
+static void rest(struct work *w, const struct folder *next)
 {
-        if (w->ended && w->ended->suspects)
+        if (!w->ended || w->ended == next)
+                return;
+        if (w->ended->suspects)
                 suspects_rest(w->ended->suspects);
         w->ended = NULL;
 }
 
 void work_ended(struct work *w, const struct job *job)
 {
-        if (w->ended != job->folder)
-                rest(w);
+        rest(w, job->folder);
         w->ended = job->folder;
         suspects_end(job->folder->suspects, job->slot);
 }
@@ -253,8 +255,7 @@ static void submit(struct work *w, struct job *job)
                 fds[i + 1] = job->outputs[i].fd;
         }
         job->slot = pool_idle_slot(w->pool);
-        if (w->ended != job->folder)
-                rest(w);
+        rest(w, job->folder);
         /* First: it may kill us before we come back from handing it over. */
         suspects_begin(job->folder->suspects, job->slot, job->file);
         if (pool_submit(w->pool, &request, fds, job->n_outputs + 1, (uint64_t)w->config->limits.seconds * 1000000) < 0) {
@@ -306,7 +307,7 @@ void work_schedule(struct work *w)
                         break;
                 advance(w, job);
         }
-        rest(w);
+        rest(w, NULL);
         w->next_due_usec = queue_tick(w->queue, work_now_usec(w));
 }
 
