@@ -5,7 +5,6 @@
 
 #include "slot.h"
 
-#include <assert.h>
 #include <glib.h>
 
 #define FAILING_STARTS 3U
@@ -267,22 +266,28 @@ unsigned pool_ready(const struct pool *p)
         return count(p, SLOT_IDLE, SLOT_BUSY);
 }
 
-static struct slot *find_idle(const struct pool *p)
+int pool_idle_slot(const struct pool *p, bool fresh)
 {
-        for (guint i = 0; i < p->slots->len; i++) {
-                struct slot *slot = (struct slot *)p->slots->pdata[i];
+        const struct slot *found = NULL;
 
-                if (slot->state == SLOT_IDLE && !slot->retire && !slot->hung_up)
-                        return slot;
+        for (guint i = 0; i < p->slots->len; i++) {
+                const struct slot *slot = (const struct slot *)p->slots->pdata[i];
+
+                if (slot->state == SLOT_IDLE && !slot->retire && !slot->hung_up && (!found || (fresh && slot->jobs < found->jobs)))
+                        found = slot;
         }
-        return NULL;
+        return found ? found->number : -1;
 }
 
-int pool_idle_slot(const struct pool *p)
+bool pool_expects(const struct pool *p)
 {
-        const struct slot *slot = find_idle(p);
+        for (guint i = 0; i < p->slots->len; i++) {
+                const struct slot *slot = (const struct slot *)p->slots->pdata[i];
 
-        return slot ? slot->number : -1;
+                if (slot->state == SLOT_STARTING || (slot->respawn && slot->throttle_usec == 0))
+                        return true;
+        }
+        return false;
 }
 
 bool pool_owns(const struct pool *p, int pid)
@@ -298,14 +303,9 @@ int pool_pid(const struct pool *p, int slot)
         return slot >= 0 && (guint)slot < p->slots->len ? ((const struct slot *)p->slots->pdata[slot])->pid : 0;
 }
 
-int pool_submit(struct pool *p, const struct wire_render *request, const int *fds, unsigned n_fds, uint64_t deadline_usec)
+int pool_submit(struct pool *p, int slot, const struct wire_render *request, const int *fds, unsigned n_fds, uint64_t deadline_usec)
 {
-        struct slot *slot = find_idle(p);
-        int r;
-
-        assert(slot);
-        r = slot_submit(slot, request, fds, n_fds, deadline_usec);
-        return r < 0 ? r : slot->number;
+        return slot_submit((struct slot *)p->slots->pdata[slot], request, fds, n_fds, deadline_usec);
 }
 
 bool pool_settle(struct pool *p, int number, int pid, const struct wire_settle *settle)

@@ -51,12 +51,16 @@ unsigned pool_size(const struct pool *pool);
 unsigned pool_busy(const struct pool *pool);
 unsigned pool_ready(const struct pool *pool); /* introduced, busy or not */
 
-/* The slot of the idle worker that is given the next job, -1 if none is idle. */
-int pool_idle_slot(const struct pool *pool);
+/* The slot of an idle worker, -1 if none is: with @fresh, of the one that has rendered least. */
+int pool_idle_slot(const struct pool *pool, bool fresh);
 
-/* Hand @request and its descriptors (borrowed) to an idle worker, bounded by @deadline_usec from now and by the address space that the
- * request's grant allows.  @file is for messages.  Returns the slot, or a negative errno when it could not be handed over. */
-int pool_submit(struct pool *pool, const struct wire_render *request, const int *fds, unsigned n_fds, uint64_t deadline_usec);
+/* Whether a new worker is about to be there. */
+bool pool_expects(const struct pool *pool);
+
+/* Hand @request and its descriptors (borrowed) to the idle worker in @slot, bounded by @deadline_usec from now and by the address space
+ * that the request's grant allows.  Returns 0, or a negative errno when it could not be handed over. */
+int pool_submit(struct pool *pool, int slot, const struct wire_render *request, const int *fds, unsigned n_fds,
+                uint64_t deadline_usec);
 
 /* Tell the worker in @slot, if it still is process @pid, what became of jobs it had rendered.  Returns whether it was told. */
 bool pool_settle(struct pool *pool, int slot, int pid, const struct wire_settle *settle);

@@ -254,11 +254,11 @@ static void submit(struct work *w, struct job *job)
                 request.outputs[i] = job->outputs[i].spec;
                 fds[i + 1] = job->outputs[i].fd;
         }
-        job->slot = pool_idle_slot(w->pool);
+        job->slot = pool_idle_slot(w->pool, job->attempt > 0);
         rest(w, job->folder);
         /* First: it may kill us before we come back from handing it over. */
         suspects_begin(job->folder->suspects, job->slot, job->file);
-        if (pool_submit(w->pool, &request, fds, job->n_outputs + 1, (uint64_t)w->config->limits.seconds * 1000000) < 0) {
+        if (pool_submit(w->pool, job->slot, &request, fds, job->n_outputs + 1, (uint64_t)w->config->limits.seconds * 1000000) < 0) {
                 work_ended(w, job); /* that worker is ended; the next one gets it */
                 outcome_drop_work(job);
                 queue_untake(w->queue, job);
@@ -291,21 +291,27 @@ static void advance(struct work *w, struct job *job)
 
 bool work_can_go_on(const struct work *w)
 {
-        return !w->draining && !w->exclusive && w->storing < WIRE_UNSETTLED_MAX && w->taking < TAKING_MAX &&
-               pool_idle_slot(w->pool) >= 0;
+        return !w->draining && !w->exclusive && !w->awaiting_worker && w->storing < WIRE_UNSETTLED_MAX && w->taking < TAKING_MAX &&
+               pool_idle_slot(w->pool, false) >= 0;
 }
 
 void work_schedule(struct work *w)
 {
         unsigned taken = 0;
 
+        w->awaiting_worker = false;
         w->next_due_usec = queue_tick(w->queue, work_now_usec(w));
         while (work_can_go_on(w) && taken++ < 256) {
                 struct job *job = queue_take(w->queue, pool_busy(w->pool));
 
                 if (!job)
                         break;
-                advance(w, job);
+                /* What a worker died of once gets a new one: it may have been for what that had rendered before. */
+                w->awaiting_worker = job->attempt > 0 && pool_expects(w->pool);
+                if (w->awaiting_worker)
+                        queue_untake(w->queue, job);
+                else
+                        advance(w, job);
         }
         rest(w, NULL);
         w->next_due_usec = queue_tick(w->queue, work_now_usec(w));

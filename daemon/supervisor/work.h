@@ -27,6 +27,7 @@ struct work {
         unsigned taking;      /* originals that are being taken away */
         unsigned asked_again; /* how often work_retry_all() was called */
         bool exclusive;       /* the job in work runs alone */
+        bool awaiting_worker; /* the next job is for one that is about to be there, which calls work_schedule() */
         struct status status;
         bool once;              /* --once: give up after a while instead of waiting for ever */
         bool draining;          /* hand nothing over any more */
