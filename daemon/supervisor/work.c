@@ -231,6 +231,8 @@ void work_ended(struct work *w, const struct job *job)
         rest(w, job->folder);
         w->ended = job->folder;
         suspects_end(job->folder->suspects, job->slot);
+        if (job->lane == LANE_SUSPECT) /* at once: dying while it goes to the disk must not count against it */
+                rest(w, NULL);
 }
 
 static void submit(struct work *w, struct job *job)

@@ -16,7 +16,7 @@ CALLS = [
 ]  # fmt: skip
 ROOM = 20
 FORM = struct.Struct("=4i2I")
-KILL_BEFORE, KILL_AFTER, STOP, NOTHING = -1, -2, -3, 0
+KILL_BEFORE, KILL_AFTER, STOP, DELAY, NOTHING = -1, -2, -3, -4, 0
 FOR_EVER = -1
 
 

@@ -43,7 +43,7 @@ enum call {
 
 /* One per call.  From the time that it is written, @skip calls are let through, then @times calls (or all, if negative) get @error: an
  * errno; 0 to report success without doing anything; KILL_BEFORE and KILL_AFTER to kill the process; STOP to stop it, ahead of the
- * call, until somebody continues it. */
+ * call, until somebody continues it; DELAY to hold up the calling thread for a while. */
 struct fault {
         int32_t armed, error, skip, times;
         uint32_t calls, hits;
@@ -52,6 +52,7 @@ struct fault {
 #define KILL_BEFORE (-1)
 #define KILL_AFTER  (-2)
 #define STOP        (-3)
+#define DELAY       (-4)
 
 static struct fault *faults;
 static pid_t process;
@@ -94,6 +95,10 @@ static int tamper(enum call c, long *ret)
                 return 2;
         if (f->error == STOP) {
                 (void)kill(process, SIGSTOP);
+                return 0;
+        }
+        if (f->error == DELAY) {
+                (void)usleep(200000);
                 return 0;
         }
         *ret = f->error == 0 ? 0 : -1;

@@ -8,6 +8,7 @@ import signal
 import pictures
 import pytest
 from acting import Stage
+from fault import DELAY, KILL_BEFORE, Faults
 
 GOOD = pictures.encoded(width=120, height=90)
 
@@ -127,6 +128,21 @@ def test_innocent_ones_survive_any_number_of_kills_from_outside(folders, long):
     daemon = folders.start("-c", service.config(), program=service.stage.program)
     daemon.wait_status("^0/2 workers busy, 0 waiting")
     assert not daemon.events("failed") and not service.set_apart()
+
+
+def test_dying_while_a_thumbnail_goes_to_the_disk_is_not_the_pictures_fault(folders):
+    """Even where that begins faster than it is noted that its worker is done with it."""
+    folders.drop("good.jpg", GOOD)
+    faults = Faults(folders)
+    for _ in range(5):
+        faults.clear()
+        faults.arm("write", DELAY)
+        faults.arm("fsync", KILL_BEFORE)
+        daemon = folders.start("-c", folders.config("workers = 1;"), prefix=faults.prefix, ready=False)
+        assert daemon.wait_end() == -signal.SIGKILL and faults.hits("fsync")
+        assert not daemon.events("failed")
+    assert folders.run("--once", "-c", folders.config("workers = 1;")).returncode == 0
+    assert folders.thumbnails()
 
 
 def test_one_that_kills_is_caught_among_kills_from_outside(folders):
