@@ -20,6 +20,8 @@
 
 enum { SUPERVISOR_FD = 3, JOURNAL_FD = 4 };
 
+#define REST_MSEC 1000
+
 /* What `made` needs of a job that the supervisor has not settled yet. */
 struct unsettled {
         bool used;
@@ -149,18 +151,25 @@ static int on_message(struct worker *w)
 
 static int serve(struct worker *w)
 {
-        int r = 1;
+        bool rested = true;
+        int r = 1, n;
 
         while (r > 0) {
                 struct pollfd fds[2] = { { .fd = SUPERVISOR_FD, .events = POLLIN },
                                          { .fd = log_pending() ? log_fd() : -1, .events = POLLOUT } };
 
-                if (poll(fds, 2, -1) < 0 && errno != EINTR)
+                n = poll(fds, 2, rested ? -1 : REST_MSEC);
+                if (n < 0 && errno != EINTR)
                         return neg_errno();
+                if (n == 0)
+                        render_rest();
+                rested |= n == 0;
                 if (fds[1].revents)
                         log_flush();
-                if (fds[0].revents)
+                if (fds[0].revents) {
                         r = on_message(w);
+                        rested = false;
+                }
         }
         return r == -ECONNRESET || r == -EPIPE ? 0 : r; /* the supervisor may go without a word */
 }

@@ -369,6 +369,7 @@ void render(const struct wire_render *request, int input_fd, const int *output_f
 
         *ret = (struct wire_reply){ 0 };
         verdict_clear_complaints();
+        engine_keep(request->memory_bytes);
         w->request = request;
         w->verdict = &verdict;
         if (!run(w, input_fd, output_fds, ret) && verdict.reason == REASON_NONE)

@@ -25,3 +25,6 @@ struct render_stages {
  * job, and *@ret_stages; what goes wrong with the picture is its reason, not an error of the function. */
 void render(const struct wire_render *request, int input_fd, const int *output_fds, struct wire_reply *ret,
             struct render_stages *ret_stages);
+
+/* Give back the memory that the last pictures needed and the next one would have used again. */
+void render_rest(void);

@@ -19,6 +19,10 @@ int render_probe(struct wire_hello *ret)
         return 0;
 }
 
+void render_rest(void)
+{
+}
+
 void render(const struct wire_render *request, int input_fd, const int *output_fds, struct wire_reply *ret,
             struct render_stages *ret_stages)
 {
