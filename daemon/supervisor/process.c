@@ -25,11 +25,14 @@ void process_program_init(struct process_program *program, const char *path)
 {
         program->path = g_strdup(path);
         program->fd = open(path, O_RDONLY | O_CLOEXEC);
+        /* Read before main(): its large buffers lie on huge pages where the kernel has them for who asks. */
+        program->envp = g_environ_setenv(g_get_environ(), "GLIBC_TUNABLES", "glibc.malloc.hugetlb=1", FALSE);
 }
 
 void process_program_done(struct process_program *program)
 {
         g_clear_pointer(&program->path, g_free);
+        g_clear_pointer(&program->envp, g_strfreev);
         program->fd = fd_close(program->fd);
 }
 
@@ -56,8 +59,8 @@ become_worker(const struct process_program *program, char *const argv[], int soc
         (void)close_range(PROGRAM_FD + 1, ~0U, 0);
         /* The unit gives us CAP_LEASE and CAP_FOWNER; a decoder has no use for them, and exec(2) keeps no capability that is not ambient. */
         (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-        (void)execveat(PROGRAM_FD, "", argv, environ, AT_EMPTY_PATH);
-        (void)execv(program->path, argv);
+        (void)execveat(PROGRAM_FD, "", argv, program->envp, AT_EMPTY_PATH);
+        (void)execve(program->path, argv, program->envp);
         _exit(EXEC_FAILED);
 }
 

@@ -12,6 +12,7 @@
  * was built together with us.  A script, as tests use, cannot be started that way, and is looked for at its path each time. */
 struct process_program {
         char *path;       /* owned */
+        char **envp;      /* owned */
         int fd;           /* owned; -1: go by the path */
         uint64_t formats; /* a bit per enum format: what a worker will be asked to read or write */
 };

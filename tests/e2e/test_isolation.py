@@ -4,6 +4,7 @@ inside, in tests/worker; here is what everybody can see from outside."""
 
 import os
 import subprocess
+from pathlib import Path
 
 import pictures
 import pytest
@@ -59,6 +60,11 @@ def test_workers_ignore_the_signals_of_a_terminal_from_their_start(busy):
     for worker in busy.workers():
         ignored = int(process_status(worker)["SigIgn"], 16)
         assert all(ignored >> (number - 1) & 1 for number in (1, 2, 15))
+
+
+def test_workers_ask_for_huge_pages(busy):
+    for pid in busy.workers():
+        assert b"GLIBC_TUNABLES=glibc.malloc.hugetlb=1" in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
 
 
 def test_workers_hold_nothing_but_their_sockets(busy):
