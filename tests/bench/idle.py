@@ -66,6 +66,7 @@ def measure(bench):
                 made += _workers(daemon, f"after {len(pictures)} of {name}", kinds)
             settle(daemon)
             time.sleep(0 if bench.form == "quick" else UNUSED)
+            made += _workers(daemon, "at rest", kinds)
             before, used = switches(daemon), counted.cpu()
             time.sleep(seconds)
             woken, used = wake_ups(before, switches(daemon)), counted.cpu() - used

@@ -43,7 +43,9 @@ class Peer:
 PILLOW = Peer("pillow", PEERS / "pillow_pool.py")
 VIPSTHUMBNAIL = Peer("vipsthumbnail", PEERS / "vipsthumbnail.sh")
 SHARP = Peer("sharp", "node", PEERS / "sharp.cjs", NODE_PATH=str(MODULES))
-LIMIT = Peer("floor", FLOOR, before_sizes=[str(QUALITY)])
+# With memory as cheap as ours: kept, and in huge pages.
+MALLOC = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=268435456"
+LIMIT = Peer("floor", FLOOR, before_sizes=[str(QUALITY)], GLIBC_TUNABLES=MALLOC)
 # As the second, without what encoding takes away.
 PNG_PEER = Peer("png", "/bin/sh", "-c", 'find "$1" -type f -print0 | xargs -0 vipsthumbnail --size "$3" -o "$2/%s.$3.png"', "sh")
 REAL = (PILLOW, VIPSTHUMBNAIL, SHARP)

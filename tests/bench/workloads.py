@@ -35,7 +35,7 @@ WORKLOADS = (
     Workload("photos", "12 MP photos to 256 px", "photos", 36, (256,), (Goal(BEST, 1, 1), Goal("floor", 1 / 1.15))),
     Workload("sizes", "12 MP photos to 256, 1024 and 2048 px", "photos", 24, (256, 1024, 2048), (Goal(BEST, 2.5),)),
 )  # fmt: skip
-SCALED = 144
+SCALED = 288
 TWO_WORKERS = {"small": 1.7, "photos": 1.9}  # times the throughput of one
 
 
