@@ -18,7 +18,7 @@
 #define START_USEC                UINT64_C(60000000)
 #define RETIRE_USEC               UINT64_C(10000000)
 #define LINGER_USEC               UINT64_C(1000000)
-#define JOBS_MAX                  5000U
+#define JOBS_MAX                  20000U
 #define JOBS_PER_LOOK             64U
 #define GROWTH_MAX_BYTES          (UINT64_C(256) << 20)
 #define ADDRESS_SPACE_SLACK_BYTES (UINT64_C(192) << 20) /* thread stacks, arenas, what maps but never holds pixels */
