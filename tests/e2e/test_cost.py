@@ -102,6 +102,11 @@ def timers(pid):
     return found
 
 
+def waits_for_ever(worker):
+    """Not for a second, to give back memory then: by the limit of its poll(2), or ppoll(2)."""
+    return Path(f"/proc/{worker}/syscall").read_text().split()[3:4] in (["0xffffffff"], ["0x0"])
+
+
 def wake_ups(daemon):
     """Of every thread of the daemon and its workers: how often it gave up the processor, and so was woken since."""
     found = {}
@@ -138,7 +143,8 @@ def test_nothing_wakes_it_when_there_is_nothing_to_do(folders, count, directorie
         last = dict(before)
         before.clear()
         before.update(wake_ups(daemon))
-        return before and before == last and all(left > FAR_SECONDS for left in timers(daemon.pid))
+        alarms = [left for left in timers(daemon.pid) if left <= FAR_SECONDS]
+        return before and before == last and not alarms and all(map(waits_for_ever, daemon.workers()))
 
     daemon.wait(at_rest, "rest")
     folders.once()  # takes a while, and is none of its business
