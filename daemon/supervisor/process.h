@@ -12,7 +12,7 @@
  * was built together with us.  A script, as tests use, cannot be started that way, and is looked for at its path each time. */
 struct process_program {
         char *path;       /* owned */
-        char **envp;      /* owned */
+        char **envp;      /* owned: ours, and how its malloc(3) is to ask for memory */
         int fd;           /* owned; -1: go by the path */
         uint64_t formats; /* a bit per enum format: what a worker will be asked to read or write */
 };
