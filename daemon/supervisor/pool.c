@@ -17,6 +17,7 @@ struct pool {
         GPtrArray *slots; /* of struct slot */
         unsigned wanted;
         unsigned failed_starts; /* in a row */
+        uint64_t turns;         /* jobs that were handed over */
         bool stopping;
 };
 
@@ -305,7 +306,23 @@ int pool_pid(const struct pool *p, int slot)
 
 int pool_submit(struct pool *p, int slot, const struct wire_render *request, const int *fds, unsigned n_fds, uint64_t deadline_usec)
 {
-        return slot_submit((struct slot *)p->slots->pdata[slot], request, fds, n_fds, deadline_usec);
+        struct slot *to = (struct slot *)p->slots->pdata[slot];
+
+        to->turn = ++p->turns;
+        return slot_submit(to, request, fds, n_fds, deadline_usec);
+}
+
+bool pool_hear(struct pool *p)
+{
+        struct slot *first = NULL;
+
+        for (guint i = 0; i < p->slots->len; i++) {
+                struct slot *slot = (struct slot *)p->slots->pdata[i];
+
+                if (slot->state == SLOT_BUSY && slot->io && slot->turn < (first ? first->turn : p->turns))
+                        first = slot;
+        }
+        return first && slot_hear(first);
 }
 
 bool pool_settle(struct pool *p, int number, int pid, const struct wire_settle *settle)

@@ -62,6 +62,10 @@ bool pool_expects(const struct pool *pool);
 int pool_submit(struct pool *pool, int slot, const struct wire_render *request, const int *fds, unsigned n_fds,
                 uint64_t deadline_usec);
 
+/* Hear the worker that has had its job for longest, if it has said something; not the one that was given its job last.  Returns whether
+ * anything was heard: of small pictures that is likely, and the loop's way to find out costs three times as much. */
+bool pool_hear(struct pool *pool);
+
 /* Tell the worker in @slot, if it still is process @pid, what became of jobs it had rendered.  Returns whether it was told. */
 bool pool_settle(struct pool *pool, int slot, int pid, const struct wire_settle *settle);
 

@@ -110,51 +110,55 @@ static void close_all(const int *fds, unsigned n_fds)
                 (void)close(fds[i]);
 }
 
-/* Read what the worker has sent: one message, or @all.  Returns false at the end of the conversation. */
-static bool read_messages(struct slot *slot, bool all)
-{
-        do {
-                static union wire_message message;
-                int fds[WIRE_OUTPUTS_MAX + 1];
-                unsigned n_fds = 0;
-                int r;
+enum heard { HEARD_NOTHING, HEARD_MESSAGE, HEARD_END };
 
-                if (slot->fd < 0)
-                        return false;
-                r = wire_receive(slot->fd, &message, fds, &n_fds);
-                if (r == -EAGAIN)
-                        return true;
-                if (r == -EPROTO)
-                        end_process(slot, slot->state == SLOT_STARTING ? "it is not of the same build as the supervisor"
-                                                                       : "it sent what is no message");
-                else if (r < 0 && r != -ECONNRESET)
-                        end_process(slot, NULL); /* our own trouble: no fault of the picture */
-                if (r <= 0)
-                        return false;
-                close_all(fds, n_fds);
-                if (message.head.kind == WIRE_HELLO)
-                        on_hello(slot, &message.hello);
-                else if (message.head.kind == WIRE_REPLY)
-                        on_reply(slot, &message.reply);
-                else
-                        end_process(slot, "it sent a message out of turn");
-                if (slot->ended)
-                        return false;
-        } while (all);
+/* Read one message, if there is one. */
+static enum heard read_message(struct slot *slot)
+{
+        static union wire_message message;
+        int fds[WIRE_OUTPUTS_MAX + 1];
+        unsigned n_fds = 0;
+        int r;
+
+        if (slot->fd < 0)
+                return HEARD_END;
+        r = wire_receive(slot->fd, &message, fds, &n_fds);
+        if (r == -EAGAIN)
+                return HEARD_NOTHING;
+        if (r == -EPROTO)
+                end_process(slot, slot->state == SLOT_STARTING ? "it is not of the same build as the supervisor"
+                                                               : "it sent what is no message");
+        else if (r < 0 && r != -ECONNRESET)
+                end_process(slot, NULL); /* our own trouble: no fault of the picture */
+        if (r <= 0)
+                return HEARD_END;
+        close_all(fds, n_fds);
+        if (message.head.kind == WIRE_HELLO)
+                on_hello(slot, &message.hello);
+        else if (message.head.kind == WIRE_REPLY)
+                on_reply(slot, &message.reply);
+        else
+                end_process(slot, "it sent a message out of turn");
+        return slot->ended ? HEARD_END : HEARD_MESSAGE;
+}
+
+bool slot_hear(struct slot *slot)
+{
+        enum heard heard = read_message(slot);
+
+        if (heard != HEARD_END)
+                return heard == HEARD_MESSAGE;
+        slot->io = sd_event_source_disable_unref(slot->io);
+        if (slot->ended) /* by us, and how long it may take is decided */
+                return true;
+        slot->hung_up = true; /* its exit is about to tell why; if none comes, it is of no use without a conversation */
+        arm_deadline(slot, LINGER_USEC);
         return true;
 }
 
 static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
-        struct slot *slot = (struct slot *)userdata;
-
-        if (!read_messages(slot, false)) { /* its exit is about to tell why; if none comes, it is of no use without a conversation */
-                slot->io = sd_event_source_disable_unref(slot->io);
-                if (slot->ended) /* by us, and how long it may take is decided */
-                        return 0;
-                slot->hung_up = true;
-                arm_deadline(slot, LINGER_USEC);
-        }
+        (void)slot_hear((struct slot *)userdata);
         return 0;
 }
 
@@ -276,8 +280,8 @@ static int on_exit_of_child(sd_event_source *source, const siginfo_t *si, void *
         g_autofree char *how = NULL;
         bool retired = slot->ended && !slot->ended_why, busy, started;
 
-        if (!slot->ended && !slot->timed_out)
-                (void)read_messages(slot, true); /* an answer sent before the end counts */
+        while (!slot->ended && !slot->timed_out && read_message(slot) == HEARD_MESSAGE)
+                continue; /* an answer sent before the end counts */
         how = slot->ended_why ? g_strdup(slot->ended_why) : process_describe_end(si);
         busy = slot->state == SLOT_BUSY;
         started = slot->state != SLOT_STARTING || retired;

@@ -41,7 +41,8 @@ struct slot {
         int pid;
         int fd; /* our end; -1 once the conversation is over */
         sd_event_source *io, *child, *deadline, *respawn;
-        uint64_t job;                  /* while BUSY */
+        uint64_t job;                  /* while BUSY, */
+        uint64_t turn;                 /* and the how many-th that the pool has handed over */
         char file[256];                /* of that job, for messages; may be cut */
         uint64_t base_bytes;           /* of address space, as introduced */
         uint64_t limit_bytes;          /* of address space, now in force */
@@ -67,6 +68,9 @@ void slot_cancel_respawn(struct slot *slot);
 
 /* Hand it a job, IDLE as it is.  Returns 0, or a negative errno: then it is being ended. */
 int slot_submit(struct slot *slot, const struct wire_render *request, const int *fds, unsigned n_fds, uint64_t deadline_usec);
+
+/* Hear what it has sent, if anything, without waiting for the loop to notice.  Returns whether there was something. */
+bool slot_hear(struct slot *slot);
 
 /* Tell it what became of jobs it had rendered.  Returns whether it was told. */
 bool slot_settle(struct slot *slot, const struct wire_settle *settle);

@@ -25,7 +25,8 @@
 #include <time.h>
 
 #define LOCK_WAIT_USEC UINT64_C(5000000)
-#define SCAN_ENTRIES   256U /* between two looks at anything else */
+#define SCAN_ENTRIES   256U /* between two looks at anything else, */
+#define TURNS          16U  /* and answers of workers */
 
 struct supervisor {
         const struct options *options;
@@ -341,14 +342,15 @@ static void end_turn(struct supervisor *s)
         }
 }
 
-/* As sd_event_loop(3), but for its way to end a turn: a post source is a turn of its own, with another wait for events. */
+/* As sd_event_loop(3), but for its way to end a turn: a post source is a turn of its own, with another wait for events.  And while
+ * workers answer faster than we ask, they are heard some times without it. */
 static int loop(struct supervisor *s)
 {
         int status = 0, r = 0;
 
         while (r >= 0 && sd_event_get_state(s->event) != SD_EVENT_FINISHED) {
                 r = sd_event_run(s->event, UINT64_MAX);
-                if (r > 0)
+                for (unsigned n = 0; r > 0 && n < TURNS && (n == 0 || pool_hear(s->work.pool)); n++)
                         end_turn(s);
         }
         if (r >= 0)
