@@ -90,9 +90,10 @@ static void await_writer(struct work *w, struct job *job)
 static bool open_complete(struct work *w, struct job *job)
 {
         struct source now;
-        int r = source_open(job->folder->inbox_fd, job->file, &job->folder->traits, &now, &job->input_fd);
+        int r = source_open(job->folder->inbox_fd, job->file, job->listed, &job->folder->traits, &now, &job->input_fd);
         uint64_t due;
 
+        job->listed = false; /* it may wait for long now */
         if (r < 0) {
                 cannot_open(w, job, r);
                 return false;

@@ -380,7 +380,7 @@ static int inquire(struct inquiry *q)
                 return 0;
         (void)check_way(q, fd);
         (void)signal(SIGIO, SIG_IGN); /* see source_open(): a broken lease */
-        r = source_open(q->folder->inbox_fd, q->file, &q->folder->traits, &q->source, &input);
+        r = source_open(q->folder->inbox_fd, q->file, false, &q->folder->traits, &q->source, &input);
         if (r < 0) {
                 const struct objection o = examine_open_error(r);
 

@@ -46,13 +46,28 @@ struct job *job_new(struct folder *folder, const char *file, uint64_t id)
         return job;
 }
 
+/* By one call, if it can be had. */
+static void close_from_to(int first, int last)
+{
+        if (first < last && close_range((unsigned)first, (unsigned)last, 0) == 0)
+                return;
+        for (int fd = first; fd <= last; fd++)
+                (void)fd_close(fd);
+}
+
 void job_drop_work(struct job *job)
 {
-        job->input_fd = fd_close(job->input_fd);
+        int last = job->input_fd;
+
         for (unsigned i = 0; i < job->n_outputs; i++) {
-                (void)fd_close(job->outputs[i].fd);
+                if (last >= 0 && job->outputs[i].fd == last + 1) /* opened one after the other, as they mostly are */
+                        last++;
+                else
+                        (void)fd_close(job->outputs[i].fd);
                 g_free(job->outputs[i].name);
         }
+        close_from_to(job->input_fd, last);
+        job->input_fd = -1;
         g_clear_pointer(&job->outputs, g_free);
         job->n_outputs = 0;
 }

@@ -79,6 +79,7 @@ struct job {
         bool touched;                         /* an event came while it was RUNNING or STORING, */
         enum job_rewritten touched_rewritten; /* and what that means */
         bool outdated;                        /* the configuration was read again meanwhile */
+        bool listed;                          /* a scan has found it to be a regular file, and no event has come since */
         bool checked;                         /* only the safety rescan has told of it */
         bool abandoned;                       /* its folder was closed meanwhile: throw the result away */
         uint64_t changed_usec;                /* the last change that was seen */

@@ -23,6 +23,7 @@
 #define OWN_FOLDER          ".thumbnaild"
 #define TEMPORARY_FOLDER    OWN_FOLDER "/tmp"
 #define LOOK_MSEC           100
+#define FREE_MSEC           10
 #define THUMBNAIL_BYTES_MAX (UINT64_C(1) << 30)
 
 struct outbox {
@@ -37,6 +38,8 @@ struct outbox {
         int folder_fd;
         struct stat folder_stat; /* when it was entered */
         int64_t looked_msec;     /* when it was last seen to be there under its name */
+        uint64_t free_bytes;
+        int64_t free_until_msec; /* how long that is believed */
         uint64_t temporaries;
 };
 
@@ -424,11 +427,16 @@ int outbox_publish(struct outbox *o, int fd, const char *name, const struct reco
         return 0;
 }
 
-uint64_t outbox_free_bytes(const struct outbox *o)
+uint64_t outbox_free_bytes(struct outbox *o)
 {
+        const int64_t now = now_msec();
         struct statvfs fs;
 
-        return fstatvfs(o->root_fd, &fs) < 0 || fs.f_blocks == 0 ? UINT64_MAX : (uint64_t)fs.f_bavail * fs.f_frsize;
+        if (o->free_until_msec <= now) {
+                o->free_bytes = fstatvfs(o->root_fd, &fs) < 0 || fs.f_blocks == 0 ? UINT64_MAX : (uint64_t)fs.f_bavail * fs.f_frsize;
+                o->free_until_msec = now + FREE_MSEC;
+        }
+        return o->free_bytes;
 }
 
 int outbox_can_write(struct outbox *o)

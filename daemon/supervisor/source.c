@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <string.h>
 #include <sys/vfs.h>
 
 #ifndef XFS_SUPER_MAGIC
@@ -78,34 +79,41 @@ static enum source_writers ask_writers(int fd, bool leases)
 static int look_at_ends(int fd, struct source *s)
 {
         unsigned char head[FORMAT_HEAD_BYTES], tail[FORMAT_TAIL_BYTES];
+        const uint64_t tail_at = s->size > sizeof tail ? s->size - sizeof tail : 0;
         ssize_t n_head = pread(fd, head, sizeof head, 0), n_tail = 0;
 
         if (n_head < 0)
                 return neg_errno();
         s->format = format_sniff(head, (size_t)n_head);
-        if (s->format != FORMAT_NONE)
-                n_tail = pread(fd, tail, sizeof tail, s->size > sizeof tail ? (off_t)(s->size - sizeof tail) : 0);
+        if ((uint64_t)n_head == s->size) { /* that was all of it */
+                n_tail = (ssize_t)(s->size - tail_at);
+                memcpy(tail, head + tail_at, (size_t)n_tail);
+        } else if (s->format != FORMAT_NONE) {
+                n_tail = pread(fd, tail, sizeof tail, (off_t)tail_at);
+        }
         if (n_tail < 0)
                 return neg_errno();
         s->end = format_end(s->format, s->size, head, (size_t)n_head, tail, (size_t)n_tail);
         return 0;
 }
 
-int source_open(int root_fd, const char *file, const struct source_traits *traits, struct source *ret, int *ret_fd)
+int source_open(int root_fd, const char *file, bool listed, const struct source_traits *traits, struct source *ret, int *ret_fd)
 {
         _cleanup_(fd_closep) int fd = -1;
         struct source s = { 0 };
         struct stat st;
         int r;
 
-        if (fstatat(root_fd, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        if (!listed && fstatat(root_fd, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return neg_errno();
-        if (!S_ISREG(st.st_mode))
+        if (!listed && !S_ISREG(st.st_mode))
                 return S_ISLNK(st.st_mode) ? -ELOOP : -EINVAL;
         /* A read that is noted as one is a write to the inbox; not to be noted may be asked for one's own files, or with CAP_FOWNER. */
         fd = path_openat(root_fd, file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_NOATIME, 0);
         if (fd == -EPERM)
                 fd = path_openat(root_fd, file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW, 0);
+        if (fd == -ENXIO) /* a socket, or a device without a driver */
+                return -EINVAL;
         if (fd < 0)
                 return fd;
         s.writers = ask_writers(fd, traits->local);

@@ -38,10 +38,11 @@ struct source {
 };
 
 /* Open @file, relative to @root_fd, for reading and look at it.  Symbolic links are not followed and nothing but a regular file is
- * opened (a FIFO or device is not even touched).  @traits are of its file system.  Returns 0 with an
- * owned descriptor; -ENOENT if it is gone, -ELOOP or -EINVAL if it is no regular file, -EAGAIN if another lease keeps us out,
- * -EACCES, or another -errno. */
-int source_open(int root_fd, const char *file, const struct source_traits *traits, struct source *ret, int *ret_fd);
+ * opened: a FIFO or device is not even touched, unless it has taken the place of a regular file since a reading of the folder listed that
+ * (@listed), which saves a look.  Even then none is waited for, nor read.  @traits are of its file system.  Returns 0 with an owned
+ * descriptor; -ENOENT if it is gone, -ELOOP or -EINVAL if it is no regular file, -EAGAIN if another lease keeps us out, -EACCES, or
+ * another -errno. */
+int source_open(int root_fd, const char *file, bool listed, const struct source_traits *traits, struct source *ret, int *ret_fd);
 
 /* Whether @file below @root_fd still is the version that @source describes, which is still open.  Returns 1, 0 when it was changed or
  * replaced, or -ENOENT when it went away. */

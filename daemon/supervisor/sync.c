@@ -84,7 +84,7 @@ void sync_items(struct syncer *s, const struct sync_item *items, unsigned n)
         unsigned k = 0;
 
         /* Their content first: that changes metadata, too, and then one commit is enough.  Where it fails, time is lost, not data. */
-        for (unsigned i = 0; i < n; i++)
+        for (unsigned i = 0; n > 1 && i < n; i++)
                 (void)sync_file_range(items[i].fd, 0, 0, SYNC_FILE_RANGE_WRITE);
         for (unsigned i = 0; i < n; i++) {
                 if (!items[i].overlap)

@@ -87,6 +87,7 @@ void work_file(struct work *w, struct folder *folder, const char *file, enum fol
                 suspects_clear(folder->suspects, file);
         }
         job->rewritten = MAX(job->rewritten, rewritten);
+        job->listed = !live;
         job->checked &= !live;
 }
 

@@ -2,10 +2,12 @@
 """What is no picture gets its reason in the journal; nothing hangs, nothing is deleted, and the next picture is made."""
 
 import os
+import signal
 import socket
 
 import pictures
 import pytest
+from acting import Stage
 
 SMALL = dict(width=120, height=90)
 
@@ -159,6 +161,26 @@ def test_what_is_no_regular_file_at_the_start(folders):
     daemon = folders.start("-i", folders.inbox, "-o", folders.outbox, "-w", "1")
     for name in names:
         assert_not_regular(daemon, name)
+
+
+def test_what_is_no_regular_file_any_more_when_its_turn_comes(folders):
+    """The reading of the folder had listed one, and no event tells of what took its place."""
+    stage = Stage(folders, "hang")
+    names = [f"{n}.jpg" for n in range(len(SPECIAL) + 1)]
+    for name in names:
+        folders.drop(name, pictures.encoded(**SMALL))
+    config = folders.config("workers = 1;", folder='watch = "poll"; poll_seconds = 86400;')
+    daemon = folders.start("-c", config, program=stage.program)
+    daemon.wait_busy()
+    names.remove(next(name for name in names if daemon.has_open(os.fsdecode(folders.path(name)))))
+    for make, name in zip(SPECIAL, names):
+        os.unlink(folders.path(name))
+        make(folders.path(name))
+    stage.cast("")
+    daemon.signal_worker(daemon.workers()[0], signal.SIGKILL)
+    for name in names:
+        daemon.wait(lambda: [r for r in daemon.events(file=name) if r.text("REASON") == "not-regular"], f"{name} named as not regular")
+    daemon.wait(lambda: len(folders.thumbnails()) == 1, "the one picture")
 
 
 def test_a_folder_named_like_a_picture_is_a_folder(one):

@@ -60,7 +60,7 @@ def test_system_calls_for_a_file_that_is_made(folders):
         standing.originals(folders.inbox, folders.staging, files, had)
         totals.append(calls(folders)[0])
     each = (totals[2] - totals[1]) / 500
-    assert each < 27, f"{each:.2f} for each picture that is made"
+    assert each < 24, f"{each:.2f} for each picture that is made"
 
 
 def peak(daemon):
