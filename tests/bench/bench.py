@@ -57,7 +57,7 @@ def own_network():
 
 
 def rows(bench):
-    """By the name that --only takes, what measures it.  All return lines, growth curves too."""
+    """By the name that --only takes, what measures it, but for growth, which returns curves as well as lines."""
     both = [workload for workload in WORKLOADS if workload.name in TWO_WORKERS]
     found = {workload.name: lambda workload=workload: measure(bench, workload, bench.rounds) for workload in WORKLOADS}
     found["scaling"] = lambda: [line for workload in both for line in measure_scaling(bench, workload, bench.rounds)]
@@ -122,8 +122,8 @@ def main():
         if not chosen.only or name in chosen.only:
             lines += run()
     if not chosen.only or "growth" in chosen.only:
-        curves = growth.measure(bench)
-        lines += growth.lines(curves)
+        curves, judged = growth.measure(bench)
+        lines += judged
     chosen.output.mkdir(parents=True, exist_ok=True)
     write(chosen.output, lines, curves, about(bench, began))
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Cost as work grows: measured at sizes a few times apart, and the exponent of the curve."""
 
+import statistics
+import subprocess
 import time
 from dataclasses import dataclass
 
@@ -11,11 +13,13 @@ from daemon import process_status
 from ground import jpeg
 from idle import settle
 from PIL import Image
+from peers import FLOOR_FILES
 from pictures import encoded
 from result import Line
 from workloads import originals
 
 SUPERVISOR_USEC = 100
+FILES_IN_ALL = 300_000  # of all rounds at one size
 # By the form of the run.
 FILES = {"quick": (10, 100), "usual": (1000, 10_000, 100_000), "long": (1000, 10_000, 100_000, 1_000_000)}
 FOLDERS = {"quick": (1, 10, 100), "usual": (1, 10, 100, 1000, 10_000), "long": (1, 10, 100, 1000, 10_000, 100_000)}
@@ -72,21 +76,52 @@ def _in_a_folder_each(folder, count):
         (folder / f"{n:06}" / "a.jpg").write_bytes(TINY)
 
 
-def files(bench, name, lay, counts):
-    """Tiny pictures: what remains is the cost of a file."""
-    found = []
-    for count in counts[bench.form]:
-        with bench.ground(mib=2048 + count * KIB_EACH // 1024) as ground:
-            folders = bench.ours.folders(ground)
-            lay(folders.inbox, count)
-            found.append((count, backlog(bench, folders, count) | {"again": up_to_date(bench, folders)}))
+def _served(bench, lay, count):
+    with bench.ground(mib=2048 + count * KIB_EACH // 1024) as ground:
+        folders = bench.ours.folders(ground)
+        lay(folders.inbox, count)
+        return backlog(bench, folders, count) | {"again": up_to_date(bench, folders)}
+
+
+def _floor(bench, lay, count):
+    """What the kernel takes for what must be done for each file, in seconds."""
+    with bench.ground(mib=2048 + count * KIB_EACH // 1024) as ground:
+        inbox, outbox = ground.fresh("inbox"), ground.fresh("outbox")
+        lay(inbox, count)
+        done = subprocess.run([FLOOR_FILES, inbox, outbox], stdout=subprocess.PIPE, text=True, check=True)
+        return float(done.stdout) * count / 1e6
+
+
+def one_folder(bench):
+    """Tiny pictures: what remains is the cost of a file.  Returns curves, and lines of what is wanted: of a file, so without the start."""
+    name, found, lines = "files in one folder", [], []
+    start = statistics.median(_served(bench, _in_one, 1)["supervisor"] for _ in range(bench.rounds))
+    lines.append(Line("supervisor", "its start, with one file", "cpu", "ms", [start * 1e3]))
+    for count in FILES[bench.form]:
+        rounds = range(max(1, min(bench.rounds, FILES_IN_ALL // count)))
+        pairs = [(_served(bench, _in_one, count), _floor(bench, _in_one, count)) for _ in rounds]
+        figures = {key: statistics.median(served[key] for served, _ in pairs) for key in pairs[0][0]}
+        each = [(served["supervisor"] - start) * 1e6 / (count - 1) for served, _ in pairs]
+        floors = [floor * 1e6 / count for _, floor in pairs]
+        ratios = [floor / ours for ours, floor in zip(each, floors)]
+        found.append((count, figures | {"supervisor": figures["supervisor"] - start, "floor": statistics.median(floor for _, floor in pairs)}))
+        lines.append(Line("supervisor", f"{count} files", "cpu", "us/file", each, at_most=SUPERVISOR_USEC))
+        lines.append(Line("supervisor", f"{count} files", "floor", "us/file", floors, ratios))
+        bench.say(f"growth: {count} {name}: {statistics.median(each):.0f} us of the supervisor each, {statistics.median(floors):.0f} the least")
+    return _file_curves(name, found, ("floor", "the least: system calls alone", "s")), lines
+
+
+def many_folders(bench):
+    name, found = "folders with a file", []
+    for count in FOLDERS[bench.form]:
+        found.append((count, _served(bench, _in_a_folder_each, count)))
         bench.say(f"growth: {count} {name}: {found[-1][1]['supervisor'] * 1e6 / count:.0f} us of the supervisor each")
     return _file_curves(name, found)
 
 
-def _file_curves(name, found):
+def _file_curves(name, found, *more):
     kinds = (("supervisor", "supervisor's CPU", "s"), ("cpu", "CPU, all processes", "s"), ("again", "supervisor's CPU of a start with all done", "s"),
-             ("resident", "supervisor's peak memory", "MiB"))  # fmt: skip
+             ("resident", "supervisor's peak memory", "MiB"), *more)  # fmt: skip
     return [Curve(name, key, text, unit, [(count, figures[key]) for count, figures in found]) for key, text, unit in kinds]
 
 
@@ -130,15 +165,6 @@ def pixels(bench):
 
 
 def measure(bench):
-    return [*files(bench, "files in one folder", _in_one, FILES), *files(bench, "folders with a file", _in_a_folder_each, FOLDERS),
-            *outputs(bench), *pixels(bench)]  # fmt: skip
-
-
-def lines(curves):
-    """What is wanted of them."""
-    made = []
-    for curve in curves:
-        if curve.of == "supervisor" and curve.name == "files in one folder":
-            for count, seconds in curve.points:
-                made.append(Line("supervisor", f"{count} files", "cpu", "us/file", [seconds * 1e6 / count], at_most=SUPERVISOR_USEC))
-    return made
+    """Returns curves, and lines of what is wanted of them."""
+    curves, lines = one_folder(bench)
+    return [*curves, *many_folders(bench), *outputs(bench), *pixels(bench)], lines
