@@ -26,7 +26,7 @@ EXPECTED = (
     | {(f"quality, {row}", program, f"{kind} {which}") for row in ("small", "photos") for program in PEERS | {"ours"}
        for kind in ("PSNR", "SSIM") for which in ("mean", "worst")}
     | {("idle", "supervisor", "resident memory"), ("idle", "each worker, started", "private memory")}
-    | {("supervisor", "100 files", "cpu")}
+    | {("supervisor", "200 files", metric) for metric in ("cpu", "floor")}
     | {(f"profile, {row}", "workers", stage) for row in ("small", "photos") for stage in ("decode", "resize")}
 )  # fmt: skip
 CURVES = {"files in one folder", "folders with a file", "presets", "megapixels"}
