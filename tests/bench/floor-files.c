@@ -85,7 +85,7 @@ static int start(void)
         return fds[0];
 }
 
-/* The file is nobody's work any more; what is in flight is noted, and handed over. */
+/* Nobody writes the file any more, and it is not made yet: note that it is in flight, and hand it over. */
 static void take(int from_fd, int to_fd, int note_fd, int socket_fd, struct file *f)
 {
         char head[1024];
