@@ -103,7 +103,7 @@ static void say_thumbnails(struct folder *folder, int outbox_error, const char *
 
 static void say_outbox(const struct config *config, const struct folder *folder, const struct identity *who, struct findings *findings)
 {
-        uint64_t left = folder->outbox ? outbox_free_bytes(folder->outbox) / MIB : UINT64_MAX;
+        uint64_t left = folder->outbox ? outbox_free_bytes(folder->outbox, 0) / MIB : UINT64_MAX;
 
         if (!folder->outbox)
                 return;

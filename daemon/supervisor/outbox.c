@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* System calls on one outbox.  Owns its root, the folder used last, and OUTBOX/.thumbnaild for what needs a name before its time. */
+/* System calls on one outbox.  Owns its root, and OUTBOX/.thumbnaild for what needs a name before its time. */
 
 #include "outbox.h"
 
@@ -8,6 +8,7 @@
 #include "base.h"
 #include "lock.h"
 #include "path.h"
+#include "shelf.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -18,12 +19,10 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
-#include <time.h>
 
 #define OWN_FOLDER          ".thumbnaild"
 #define TEMPORARY_FOLDER    OWN_FOLDER "/tmp"
-#define LOOK_MSEC           100
-#define FREE_MSEC           10
+#define FREE_USEC           UINT64_C(10000)
 #define THUMBNAIL_BYTES_MAX (UINT64_C(1) << 30)
 
 struct outbox {
@@ -34,12 +33,8 @@ struct outbox {
         size_t component_max;
         bool is_local;
         struct ability can;
-        char *folder; /* the folder used last, "" for the root */
-        int folder_fd;
-        struct stat folder_stat; /* when it was entered */
-        int64_t looked_msec;     /* when it was last seen to be there under its name */
-        uint64_t free_bytes;
-        int64_t free_until_msec; /* how long that is believed */
+        struct shelf shelf;
+        uint64_t free_bytes, free_until_usec; /* and how long that is believed */
         uint64_t temporaries;
 };
 
@@ -68,7 +63,7 @@ static struct outbox *outbox_new(int root_fd, const struct stat *st)
         o->root_fd = root_fd;
         o->device = st->st_dev;
         o->inode = st->st_ino;
-        o->folder_fd = -1;
+        shelf_init(&o->shelf, root_fd);
         o->is_local = source_traits(root_fd).local;
         o->component_max = name_max > 32 && name_max < NAME_MAX ? (size_t)name_max : NAME_MAX;
         return o;
@@ -128,9 +123,8 @@ void outbox_unref(struct outbox *outbox)
 {
         if (!outbox || --outbox->references > 0)
                 return;
-        (void)fd_close(outbox->folder_fd);
+        shelf_done(&outbox->shelf);
         (void)fd_close(outbox->root_fd);
-        g_free(outbox->folder);
         g_free(outbox);
 }
 
@@ -159,86 +153,6 @@ size_t outbox_component_max(const struct outbox *outbox)
         return outbox->component_max;
 }
 
-/* Whether the folder used last, which may have gone since, is that of @name. */
-static bool is_folder_of(const struct outbox *o, const char *name, size_t length)
-{
-        return o->folder && strncmp(o->folder, name, length) == 0 && o->folder[length] == '\0';
-}
-
-static int64_t now_msec(void)
-{
-        struct timespec now;
-
-        (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* Whether the folder used last still has its name: it may have been removed, replaced, or moved to where nobody looks for thumbnails. */
-static bool is_still_there(struct outbox *o)
-{
-        struct stat st;
-
-        o->looked_msec = now_msec();
-        return fstatat(o->root_fd, o->folder, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == o->folder_stat.st_dev &&
-               st.st_ino == o->folder_stat.st_ino;
-}
-
-/* A descriptor, owned by @o, of the folder that holds @name; *@ret_base is set to @name's last component.  A folder that was replaced
- * meanwhile is opened again. */
-static int enter_folder(struct outbox *o, const char *name, bool make, const char **ret_base)
-{
-        const char *base = path_base(name);
-        size_t length = (size_t)MAX(base - name - 1, 0);
-        g_autofree char *folder = NULL;
-        struct stat st;
-        int fd;
-
-        *ret_base = base;
-        if (base == name)
-                return o->root_fd;
-        if (is_folder_of(o, name, length) && is_still_there(o))
-                return o->folder_fd;
-        folder = g_strndup(name, length);
-        fd = path_openat(o->root_fd, folder, O_PATH | O_DIRECTORY, 0);
-        if (fd == -ENOENT && make) {
-                int r = path_make_folders(o->root_fd, folder, PATH_MODE_OF_ROOT, o->can.xattrs ? ATTRIBUTE_FOLDER : NULL);
-
-                if (r < 0)
-                        return r;
-                fd = path_openat(o->root_fd, folder, O_PATH | O_DIRECTORY, 0);
-        }
-        if (fd < 0)
-                return fd;
-        if (fstat(fd, &st) < 0) {
-                int r = neg_errno();
-
-                (void)fd_close(fd);
-                return r;
-        }
-        o->folder_stat = st;
-        o->looked_msec = now_msec();
-        (void)fd_close(o->folder_fd);
-        g_free(o->folder);
-        o->folder = (char *)g_steal_pointer(&folder);
-        o->folder_fd = fd;
-        return fd;
-}
-
-/* As enter_folder(), and what is there under @name.  When something is, where its folder is by now is not asked each time: a scan does
- * this for each file. */
-static int enter_and_stat(struct outbox *o, const char *name, const char **ret_base, struct stat *ret)
-{
-        const char *base = path_base(name);
-        int fd;
-
-        *ret_base = base;
-        if (base > name && is_folder_of(o, name, (size_t)(base - name) - 1) && now_msec() < o->looked_msec + LOOK_MSEC &&
-            fstatat(o->folder_fd, base, ret, AT_SYMLINK_NOFOLLOW) == 0)
-                return o->folder_fd;
-        fd = enter_folder(o, name, false, ret_base);
-        return fd >= 0 && fstatat(fd, base, ret, AT_SYMLINK_NOFOLLOW) < 0 ? neg_errno() : fd;
-}
-
 bool outbox_is_own_folder(const char *name)
 {
         return strcmp(name, OWN_FOLDER) == 0;
@@ -260,7 +174,7 @@ enum outbox_state outbox_look(struct outbox *o, const char *name, const struct r
         struct record have;
         struct stat st;
         const char *base;
-        int fd = enter_and_stat(o, name, &base, &st), r;
+        int fd = shelf_stat(&o->shelf, name, &base, &st), r;
 
         if (fd < 0)
                 return OUTBOX_STALE;
@@ -294,12 +208,18 @@ static int make_temporary_folder(struct outbox *o)
         return path_make_folders(o->root_fd, TEMPORARY_FOLDER, 0750, NULL);
 }
 
+/* The folder of a thumbnail that is about to stand there; it can be told from those of others. */
+static int enter(struct outbox *o, const char *name, const char **ret_base)
+{
+        return shelf_make(&o->shelf, name, o->can.xattrs ? ATTRIBUTE_FOLDER : NULL, ret_base);
+}
+
 int outbox_create(struct outbox *o, const char *name, mode_t mode, gid_t gid)
 {
         _cleanup_(fd_closep) int fd = -1;
         char temporary[64];
         const char *base;
-        int folder = enter_folder(o, name, true, &base), r;
+        int folder = enter(o, name, &base), r;
 
         if (folder < 0)
                 return folder;
@@ -407,7 +327,7 @@ int outbox_publish(struct outbox *o, int fd, const char *name, const struct reco
 {
         char temporary[64];
         const char *base;
-        int folder = enter_folder(o, name, true, &base), r;
+        int folder = enter(o, name, &base), r;
 
         if (folder < 0)
                 return folder;
@@ -427,14 +347,13 @@ int outbox_publish(struct outbox *o, int fd, const char *name, const struct reco
         return 0;
 }
 
-uint64_t outbox_free_bytes(struct outbox *o)
+uint64_t outbox_free_bytes(struct outbox *o, uint64_t now_usec)
 {
-        const int64_t now = now_msec();
         struct statvfs fs;
 
-        if (o->free_until_msec <= now) {
+        if (o->free_until_usec <= now_usec) {
                 o->free_bytes = fstatvfs(o->root_fd, &fs) < 0 || fs.f_blocks == 0 ? UINT64_MAX : (uint64_t)fs.f_bavail * fs.f_frsize;
-                o->free_until_msec = now + FREE_MSEC;
+                o->free_until_usec = now_usec + FREE_USEC;
         }
         return o->free_bytes;
 }
@@ -454,7 +373,7 @@ int outbox_can_write(struct outbox *o)
 int outbox_open_folder(struct outbox *o, const char *name)
 {
         const char *base;
-        int folder = enter_folder(o, name, false, &base), fd;
+        int folder = shelf_enter(&o->shelf, name, &base), fd;
 
         if (folder < 0)
                 return folder;

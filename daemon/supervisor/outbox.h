@@ -43,9 +43,9 @@ bool outbox_keeps_records(const struct outbox *outbox);
 /* Whether it lies on a disk of this machine. */
 bool outbox_is_local(const struct outbox *outbox);
 
-/* Bytes that may still be written there, as df(1) shows them to a user, or showed them some milliseconds ago; UINT64_MAX when that cannot
- * be known. */
-uint64_t outbox_free_bytes(struct outbox *outbox);
+/* Bytes that may still be written there, as df(1) shows them to a user, or showed them some milliseconds before @now_usec; UINT64_MAX when
+ * that cannot be known. */
+uint64_t outbox_free_bytes(struct outbox *outbox, uint64_t now_usec);
 
 /* Whether something can be written there now: tried on a file that nobody sees.  Returns 0 or a negative errno. */
 int outbox_can_write(struct outbox *outbox);

@@ -59,7 +59,7 @@ uint64_t stall_until_usec(const struct work *w, const struct folder *f)
 /* Whether nothing can be written to @folder's outbox now. */
 static bool is_real(const struct work *w, struct folder *folder)
 {
-        return outbox_free_bytes(folder->outbox) < (uint64_t)w->config->limits.free_mib * MIB + MIB ||
+        return outbox_free_bytes(folder->outbox, work_now_usec(w)) < (uint64_t)w->config->limits.free_mib * MIB + MIB ||
                outbox_can_write(folder->outbox) < 0;
 }
 

@@ -13,12 +13,12 @@
 #include "log.h"
 #include "parts.h"
 #include "process.h"
+#include "reaper.h"
 #include "report.h"
 #include "thumbnaild-build.h"
 #include "work.h"
 
 #include <signal.h>
-#include <sys/wait.h>
 #include <sysexits.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
@@ -36,7 +36,8 @@ struct supervisor {
         struct folders folders;
         struct parts *parts;     /* NULL with --once, and when we are one */
         struct wire_hello hello; /* of a worker, once all are up */
-        sd_event_source *scan, *due, *drain, *reaper;
+        sd_event_source *scan, *due, *drain;
+        struct reaper reaper;
         struct journal journal;
         struct report report;
         bool working, ready; /* workers are up; that was announced, and all folders are watched or paused */
@@ -360,25 +361,11 @@ static int loop(struct supervisor *s)
 
 /* ---- life */
 
-/* As process 1 of a container we inherit the orphans of others.  The workers' own sources reap those first. */
-static int on_child(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
+static bool is_ours(pid_t pid, void *userdata)
 {
         const struct supervisor *s = (const struct supervisor *)userdata;
-        siginfo_t child = { 0 };
 
-        while (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0 && child.si_pid > 0 &&
-               !pool_owns(s->work.pool, child.si_pid) && !(s->parts && parts_own(s->parts, child.si_pid))) {
-                (void)waitid(P_PID, (id_t)child.si_pid, &child, WEXITED | WNOHANG);
-                child.si_pid = 0;
-        }
-        return 0;
-}
-
-static int add_reaper(struct supervisor *s)
-{
-        int r = sd_event_add_signal(s->event, &s->reaper, SIGCHLD, on_child, s);
-
-        return r < 0 ? r : sd_event_source_set_priority(s->reaper, SD_EVENT_PRIORITY_NORMAL + 10);
+        return pool_owns(s->work.pool, pid) || (s->parts && parts_own(s->parts, pid));
 }
 
 /* The workers' connections to the journal that was are dead as well, and they cannot make others. */
@@ -392,7 +379,7 @@ static int add_sources(struct supervisor *s)
         int r = sd_event_add_signal(s->event, NULL, SIGTERM, on_terminate, s);
 
         if (r >= 0 && getpid() == 1)
-                r = add_reaper(s);
+                r = reaper_start(&s->reaper, s->event, is_ours, s);
 
         if (r >= 0)
                 r = sd_event_add_signal(s->event, NULL, SIGINT, on_terminate, s);
@@ -467,7 +454,7 @@ static void stop(struct supervisor *s)
         (void)sd_event_source_disable_unref(s->scan);
         (void)sd_event_source_disable_unref(s->due);
         (void)sd_event_source_disable_unref(s->drain);
-        (void)sd_event_source_disable_unref(s->reaper);
+        reaper_stop(&s->reaper);
         journal_close(&s->journal);
         (void)sd_event_unref(s->event);
         config_free(s->config);

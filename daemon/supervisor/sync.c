@@ -83,7 +83,8 @@ void sync_items(struct syncer *s, const struct sync_item *items, unsigned n)
         struct sync_item together[TOGETHER];
         unsigned k = 0;
 
-        /* Their content first: that changes metadata, too, and then one commit is enough.  Where it fails, time is lost, not data. */
+        /* Their content first: that changes metadata, too, and then one commit is enough.  Where it fails, time is lost, not data; of a
+         * single one fsync(2) does both. */
         for (unsigned i = 0; n > 1 && i < n; i++)
                 (void)sync_file_range(items[i].fd, 0, 0, SYNC_FILE_RANGE_WRITE);
         for (unsigned i = 0; i < n; i++) {

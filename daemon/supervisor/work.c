@@ -186,7 +186,7 @@ static bool create_outputs(struct work *w, struct job *job)
 {
         const struct folder_config *c = job->folder->config;
 
-        if (outbox_free_bytes(job->folder->outbox) < (uint64_t)w->config->limits.free_mib * MIB) {
+        if (outbox_free_bytes(job->folder->outbox, work_now_usec(w)) < (uint64_t)w->config->limits.free_mib * MIB) {
                 outcome_stall(w, job, REASON_NO_SPACE, "less is free than 'free_mib' in 'limits' leaves");
                 return false;
         }
