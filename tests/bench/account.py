@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -41,9 +41,11 @@ class Group:
         return [int(pid) for pid in (self._path / "cgroup.procs").read_text().split()]
 
     def close(self):
-        for pid in self.pids():
-            os.kill(pid, signal.SIGKILL)
-        while self.pids():
+        """Ends what still runs: asked again until nothing does, for a process ends, or starts another, after it was listed."""
+        while pids := self.pids():
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             time.sleep(0.01)
         self._path.rmdir()
 

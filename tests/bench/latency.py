@@ -94,7 +94,7 @@ def measure(bench, rounds):
 
 def _watches(pid):
     """Whether it has set its watch: fdinfo of an inotify descriptor has a line for each."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it may end meanwhile
         for fd in os.listdir(f"/proc/{pid}/fdinfo"):
             with open(f"/proc/{pid}/fdinfo/{fd}") as file:
                 if "inotify wd:" in file.read():
