@@ -45,6 +45,8 @@ void engine_keep(uint64_t bytes)
         bytes = MIN(bytes, KEPT_BYTES);
         if (bytes != kept)
                 (void)mallopt(M_TRIM_THRESHOLD, (int)bytes);
+        if (bytes < kept)
+                render_rest(); /* the threshold is for what is freed from now on, and only for what lies at the heap's end */
         kept = bytes;
 }
 
