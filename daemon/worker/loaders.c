@@ -11,21 +11,17 @@ static const struct loader loaders[_FORMAT_MAX + 1] = {
         [FORMAT_TIFF] = { .operation = "tiffload_source", .from_source = true },
         [FORMAT_HEIF] = { .operation = "heifload_source", .from_source = true },
         [FORMAT_AVIF] = { .operation = "heifload_source", .from_source = true },
-        [FORMAT_JXL] = { .operation = "jxlload_source", .class = "VipsForeignLoadJxl", .from_source = true },
-        [FORMAT_JP2] = { .operation = "jp2kload_source", .class = "VipsForeignLoadJp2k", .from_source = true },
-        [FORMAT_SVG] = { .operation = "svgload_source", .class = "VipsForeignLoadSvg", .from_source = true, .vector = true },
-        [FORMAT_PDF] = { .operation = "pdfload_source",
-                         .class = "VipsForeignLoadPdf",
-                         .from_source = true,
-                         .take = true,
-                         .vector = true },
-        [FORMAT_PNM] = { .operation = "ppmload_source", .class = "VipsForeignLoadPpm", .from_source = true, .take = true },
-        [FORMAT_HDR] = { .operation = "radload_source", .class = "VipsForeignLoadRad", .from_source = true },
+        [FORMAT_JXL] = { .operation = "jxlload_source", .untrusted = true, .from_source = true },
+        [FORMAT_JP2] = { .operation = "jp2kload_source", .untrusted = true, .from_source = true },
+        [FORMAT_SVG] = { .operation = "svgload_source", .untrusted = true, .from_source = true, .vector = true },
+        [FORMAT_PDF] = { .operation = "pdfload_source", .untrusted = true, .from_source = true, .take = true, .vector = true },
+        [FORMAT_PNM] = { .operation = "ppmload_source", .untrusted = true, .from_source = true, .take = true },
+        [FORMAT_HDR] = { .operation = "radload_source", .untrusted = true, .from_source = true },
         /* through ImageMagick, told by its magic once more; without delegates, which would need exec */
-        [FORMAT_BMP] = { .operation = "magickload_buffer", .class = "VipsForeignLoadMagick", .take = true },
-        [FORMAT_ICO] = { .operation = "magickload_buffer", .class = "VipsForeignLoadMagick", .take = true },
-        [FORMAT_PSD] = { .operation = "magickload_buffer", .class = "VipsForeignLoadMagick", .take = true },
-        [FORMAT_DDS] = { .operation = "magickload_buffer", .class = "VipsForeignLoadMagick", .take = true },
+        [FORMAT_BMP] = { .operation = "magickload_buffer", .untrusted = true, .take = true },
+        [FORMAT_ICO] = { .operation = "magickload_buffer", .untrusted = true, .take = true },
+        [FORMAT_PSD] = { .operation = "magickload_buffer", .untrusted = true, .take = true },
+        [FORMAT_DDS] = { .operation = "magickload_buffer", .untrusted = true, .take = true },
         /* EXR and FITS are read by name only, QOI not at all */
 };
 
@@ -34,17 +30,23 @@ const struct loader *loader_of(enum format format)
         return loaders + format;
 }
 
+/* 0 if this libvips has none. */
+static GType type_of(enum format format)
+{
+        return loaders[format].operation ? vips_type_find("VipsOperation", loaders[format].operation) : 0;
+}
+
 bool loader_exists(enum format format)
 {
-        if (format == FORMAT_RAW) /* a JPEG inside */
-                format = FORMAT_JPEG;
-        return loaders[format].operation && vips_type_find("VipsOperation", loaders[format].operation) != 0;
+        return type_of(format == FORMAT_RAW ? FORMAT_JPEG : format) != 0; /* a JPEG inside */
 }
 
 void loader_allow(enum format format, bool allow)
 {
-        if (loaders[format].class)
-                vips_operation_block_set(loaders[format].class, !allow);
+        GType type = loaders[format].untrusted ? type_of(format) : 0;
+
+        if (type != 0) /* by the name that it has here: that of ImageMagick 7 is another than that of 6 */
+                vips_operation_block_set(g_type_name(type), !allow);
 }
 
 const char *saver_of(enum format format)

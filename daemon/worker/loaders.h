@@ -12,7 +12,7 @@
 
 struct loader {
         const char *operation; /* NULL: none, or not by libvips */
-        const char *class;     /* what is blocked in libvips while no job may use it; NULL for what libvips trusts */
+        bool untrusted;        /* by libvips, in which it is blocked while no job may use it */
         bool from_source;      /* else from a buffer */
         bool frames;           /* has n: animations, or pages of which the first counts */
         bool whole;            /* must be told to hold the picture in memory, or it would use a file */

@@ -145,10 +145,27 @@ static const uint8_t *srgb_of_light(void)
         return bytes;
 }
 
+static const cmsTagSignature colorants[] = { cmsSigRedColorantTag, cmsSigGreenColorantTag, cmsSigBlueColorantTag };
+
+/* The colorants of a matrix profile add up to its white, which is adapted to D50: X 0.96, Y 1, Z 0.82 (ICC.1:2022, F.3).  Not quite so in
+ * old profiles that were never adapted, and far from it only in broken ones, by which a picture becomes a plane of one colour. */
+static bool makes_white(cmsHPROFILE from)
+{
+        cmsCIEXYZ white = { 0 };
+
+        for (size_t c = 0; c < G_N_ELEMENTS(colorants); c++) {
+                const cmsCIEXYZ *xyz = (const cmsCIEXYZ *)cmsReadTag(from, colorants[c]);
+
+                if (!xyz)
+                        return false;
+                white = (cmsCIEXYZ){ white.X + xyz->X, white.Y + xyz->Y, white.Z + xyz->Z };
+        }
+        return fabs(white.X - 1) < 0.4 && fabs(white.Y - 1) < 0.4 && fabs(white.Z - 1) < 0.8; /* false of what is no number, too */
+}
+
 static struct shaper *shaper_new(cmsHPROFILE from)
 {
         static const cmsTagSignature curves[] = { cmsSigRedTRCTag, cmsSigGreenTRCTag, cmsSigBlueTRCTag };
-        static const cmsTagSignature colorants[] = { cmsSigRedColorantTag, cmsSigGreenColorantTag, cmsSigBlueColorantTag };
         /* from the XYZ of D50, to which profiles are adapted, to the light of sRGB: the inverse of sRGB's own colorants */
         static const double inverse[3][3] = {
                 { 3.1338561, -1.6168667, -0.4906146 },
@@ -212,8 +229,13 @@ static void prepare_between(cmsHPROFILE from, cmsHPROFILE to, struct kept *k)
                 return;
         }
         if (k->space == PROFILE_RGB && cmsGetPCS(from) == cmsSigXYZData && cmsIsMatrixShaper(from) &&
-            !cmsIsCLUT(from, intent, LCMS_USED_AS_INPUT))
+            !cmsIsCLUT(from, intent, LCMS_USED_AS_INPUT)) {
+                if (!makes_white(from)) {
+                        on_complaint(NULL, 0, "its colours make no white");
+                        return;
+                }
                 k->shaper = shaper_new(from);
+        }
         if (!k->shaper)
                 k->transform = cmsCreateTransform(from, formats[k->space] | extra, to, TYPE_RGB_8 | extra, intent,
                                                   cmsFLAGS_BLACKPOINTCOMPENSATION | (k->alpha ? cmsFLAGS_COPY_ALPHA : 0));

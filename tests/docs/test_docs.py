@@ -410,7 +410,10 @@ def test_folders_of_readme_exist():
 
 
 def test_licence():
-    assert (TREE / "LICENSE").read_bytes() == Path("/usr/share/common-licenses/GPL-2").read_bytes()
+    def terms(path):  # around them stand the addresses of the day
+        return re.search(r"\n +Preamble\n.*END OF TERMS AND CONDITIONS\n", path.read_text(), re.DOTALL).group()
+
+    assert terms(TREE / "LICENSE") == terms(Path("/usr/share/common-licenses/GPL-2"))
 
 
 def test_every_file_names_its_licence():

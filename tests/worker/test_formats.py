@@ -37,6 +37,10 @@ def render(worker, name):
     return f"made {width}x{height}", verdict, " ".join(leftover)
 
 
+def is_made(result):
+    return isinstance(result, tuple) and result[0].startswith("made")
+
+
 @pytest.fixture(scope="module")
 def results():
     return sweep([row[0] for row in TABLE], render)
@@ -51,13 +55,13 @@ def test_outcomes(results):
     for name, expected, *_ in TABLE:
         got = results[name]
         outcome = f"died {got.status}" if isinstance(got, Died) else str(got) if isinstance(got, Exception) else got[0]
-        if outcome != expected and expected != "any":
+        if outcome not in expected.split(" | ") and expected != "any":
             wrong[name] = (expected, outcome)
     assert not wrong
 
 
 def test_another_decoder_agrees(results):
-    asked = {name: results[name][1] for name, expected, *why in TABLE if not why and expected.startswith("made")}
+    asked = {name: results[name][1] for name, _, *why in TABLE if not why and is_made(results[name])}
     assert not {n: v for n, v in asked.items() if v not in ("same", "unknown")}
     assert sum(v == "same" for v in asked.values()) > 750
 
@@ -67,7 +71,7 @@ def test_nothing_but_pixels_is_left(results):
 
 
 def test_untrusted_formats_are_refused_by_default(results):
-    names = [n for n, expected, *_ in TABLE if expected.startswith("made")]
+    names = [n for n, result in results.items() if is_made(result)]
     refused = sweep(names[::7], lambda w, n: w.render(ROOT / n, spec()))
     for name, reply in refused.items():
         trusted = TRUSTED >> FORMATS.index(reply.format) & 1

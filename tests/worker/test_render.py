@@ -218,19 +218,37 @@ def test_profiles_of_curves_and_a_matrix_are_converted_as_the_library_does(worke
         assert off.max() <= 1 and off.mean() < 0.05, path.name
 
 
+SRGB_COLORANTS = (0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)
+
+
+def profile_of(curve, colorants):
+    """Three colorants, in XYZ, and three times the same curve."""
+    white, body, tags = (0.9642, 1, 0.8249), b"", b""
+    for name, xyz in zip((b"rXYZ", b"gXYZ", b"bXYZ", b"wtpt", b"rTRC", b"gTRC", b"bTRC"), (*colorants, white, *[None] * 3)):
+        data = (b"XYZ \0\0\0\0" + struct.pack(">iii", *(round(v * 65536) for v in xyz)) if xyz else curve).ljust(40, b"\0")
+        tags += name + struct.pack(">II", 132 + 7 * 12 + len(body), len(data))
+        body += data
+    head = struct.pack(">I4sI4s4s4s12s4s", 132 + len(tags) + len(body), b"lcms", 0x02400000, b"mntr", b"RGB ", b"XYZ ", bytes(12), b"acsp")
+    return head.ljust(68, b"\0") + struct.pack(">iii", 63190, 65536, 54061) + bytes(48) + struct.pack(">I", 7) + tags + body
+
+
 @pytest.mark.parametrize("curve", [b"para\0\0\0\0\0\4\0\0" + bytes.fromhex("80000000" * 7), b"curv\0\0\0\0\0\0\0\1\0\0\0\0",
                                    b"curv\0\0\0\0\0\0\0\2\xff\xff\0\0"])  # fmt: skip
 def test_a_profile_with_hostile_curves(worker, curve):
     """Powers that are no numbers, of zero, and a slope that falls: whatever comes of it is a picture, and the worker lives."""
-    body, tags = b"", b""
-    for name in (b"rXYZ", b"gXYZ", b"bXYZ", b"wtpt", b"rTRC", b"gTRC", b"bTRC"):
-        data = (curve if name.endswith(b"TRC") else b"XYZ \0\0\0\0" + b"\x7f\xff\xff\xff" * 3).ljust(40, b"\0")
-        tags += name + struct.pack(">II", 132 + 7 * 12 + len(body), len(data))
-        body += data
-    head = struct.pack(">I4sI4s4s4s12s4s", 132 + len(tags) + len(body), b"lcms", 0x02400000, b"mntr", b"RGB ", b"XYZ ", bytes(12), b"acsp")
-    icc = head.ljust(68, b"\0") + struct.pack(">iii", 63190, 65536, 54061) + bytes(48) + struct.pack(">I", 7) + tags + body
+    icc = profile_of(curve, SRGB_COLORANTS)
     reply = worker.render(encode(quarters(), "PNG", icc_profile=icc), spec(100, 50, format="png"))
     assert made(reply).size == (100, 50) and not reply.text, "it is a profile that can be used"
+
+
+@pytest.mark.parametrize("colorants", [[(32767, 32767, 32767)] * 3, [(0, 0, 0)] * 3, [(0, -32768, 0), *SRGB_COLORANTS[1:]]])
+def test_a_profile_whose_colours_make_no_white_is_ignored(worker, colorants):
+    gamma = b"curv\0\0\0\0\0\0\0\1\2\x33"
+    swapped = profile_of(gamma, SRGB_COLORANTS[::-1])
+    reply = worker.render(encode(quarters(), "PNG", icc_profile=swapped), spec(100, 50, format="png"))
+    assert difference(made(reply), quarters(100, 50))[1] > 100 and not reply.text, "odd, but a profile"
+    reply = worker.render(encode(quarters(), "PNG", icc_profile=profile_of(gamma, colorants)), spec(100, 50, format="png"))
+    assert difference(made(reply), quarters(100, 50))[1] < 12 and "its colours make no white" in reply.text
 
 
 @pytest.mark.parametrize("output", ["jpeg", "png", "webp"])
