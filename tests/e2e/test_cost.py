@@ -104,7 +104,8 @@ def timers(pid):
 
 def waits_for_ever(worker):
     """Not for a second, to give back memory then: by the limit of its poll(2), or ppoll(2)."""
-    return Path(f"/proc/{worker}/syscall").read_text().split()[3:4] in (["0xffffffff"], ["0x0"])
+    limits = Path(f"/proc/{worker}/syscall").read_text().split()[3:4]
+    return [int(limit, 16) & 0xFFFFFFFF for limit in limits] in ([0xFFFFFFFF], [0])  # an int of -1, however wide the register holds it
 
 
 def wake_ups(daemon):

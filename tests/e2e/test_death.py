@@ -8,7 +8,7 @@ import subprocess
 
 import pictures
 import pytest
-from daemon import state
+from daemon import ended, state
 from watch import when_ended
 
 SMALL = dict(width=120, height=90)
@@ -33,7 +33,7 @@ def in_flight(folders, daemon, files=FILES):
 
 
 def wait_gone(daemon, pids):
-    daemon.wait(lambda: all(state(pid) in (None, "Z", "X") for pid in pids), f"the end of {pids}")
+    daemon.wait(lambda: all(map(ended, pids)), f"the end of {pids}")
 
 
 def test_a_worker_killed_in_the_middle_of_a_job(folders):

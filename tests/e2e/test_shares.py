@@ -8,7 +8,7 @@ import time
 
 import pictures
 import pytest
-from daemon import children, process_status, state
+from daemon import children, ended, process_status
 from share import Share
 
 SMALL = dict(width=120, height=90)
@@ -115,7 +115,7 @@ def test_a_stop_does_not_wait_for_a_share(two, noticed):
     daemon.stop()
     assert time.monotonic() - before < 2 * PATIENCE + 3
     two.share.answer()
-    daemon.wait(lambda: state(part) is None, "the end of the process that hung")
+    daemon.wait(lambda: ended(part), "the end of the process that hung")
 
 
 def test_a_reload_while_a_share_hangs(two):
@@ -155,7 +155,7 @@ def test_it_dies_with_the_daemon(two):
     workers = children(part)
     assert workers and process_status(part)["Name"] == "thumbnaild"
     daemon.kill()
-    daemon.wait(lambda: not any(state(pid) for pid in (part, *workers)), "the end of them all")
+    daemon.wait(lambda: all(map(ended, (part, *workers))), "the end of them all")
 
 
 def test_only_shares(folders):

@@ -9,7 +9,7 @@ import signal
 
 import checker
 import pytest
-from daemon import children, state
+from daemon import children, ended
 from fault import KILL_AFTER, KILL_BEFORE, Faults
 
 POLICIES = ["keep", "move", "delete"]
@@ -78,7 +78,7 @@ def run_once(campaign, faults, rng):
     daemon = campaign.folders.start("-c", campaign.config(), prefix=faults.prefix, ready=not early)
     campaign.drop_many(6, rng)
     what = kill_at_a_call(daemon, faults, rng) if at_call else kill_at_a_moment(daemon, rng)
-    daemon.wait(lambda: not [pid for pid in daemon.workers() if state(pid) not in (None, "Z", "X")], "the end of its workers")
+    daemon.wait(lambda: all(map(ended, daemon.workers())), "the end of its workers")
     return what
 
 

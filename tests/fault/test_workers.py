@@ -8,7 +8,7 @@ import signal
 import pictures
 import pytest
 from acting import Stage
-from daemon import SANITIZED, children, open_files, process_status, state
+from daemon import SANITIZED, children, ended, open_files, process_status, state
 from watch import NeverHappened
 
 SMALL = dict(width=120, height=90)
@@ -148,7 +148,7 @@ def test_one_that_does_not_leave_when_its_conversation_is_over(folders):
     except NeverHappened:
         show.daemon.kill()
         raise
-    show.daemon.wait(lambda: all(state(pid) in (None, "Z", "X") for pid in workers), "its workers gone")
+    show.daemon.wait(lambda: all(map(ended, workers)), "its workers gone")
 
 
 def test_a_worker_program_that_is_gone_and_comes_back(folders):
