@@ -3,7 +3,6 @@
 version of the library hardly matters.  What makes a job slower fails here; what makes it faster is written down here.  And what it
 costs in pages of memory, each of them a fault and a page of zeros."""
 
-import os
 import re
 import subprocess
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from worker import BUILD, CORPUS, Worker, spec
+from worker import BUILD, CORPUS, SANITIZED, Worker, spec
 
 TOLERANCE = 0.08
 LANE = "-DWITHOUT_JPEG_LANE" not in (BUILD / "meson-info/intro-buildoptions.json").read_text()
@@ -44,7 +43,7 @@ def instructions(what, picture):
     return int(re.search(r"refs:\s+([\d,]+)", done.stderr).group(1).replace(",", ""))
 
 
-if "THUMBNAILD_SANITIZED" not in os.environ:  # whose instructions would be counted, too
+if not SANITIZED:  # whose instructions would be counted, too
     @pytest.mark.parametrize("picture", COST)
     def test_instructions_of_a_job(picture):
         ratio = instructions("render", picture) / instructions("floor", picture)

@@ -9,10 +9,11 @@ from PIL import Image
 
 import judge
 from conftest import sweep
-from worker import ALL, CORPUS, FORMATS, TRUSTED, Died, Worker, spec
+from worker import ALL, CORPUS, FORMATS, SANITIZED, TRUSTED, Died, Worker, spec
 
 ROOT = CORPUS / "formats"
 TABLE = [line.rstrip("\n").split("\t") for line in open(pathlib.Path(__file__).with_name("formats.tsv")) if not line.startswith("#")]
+OVERREAD = ("jp2/libvips__Bretagne2_4.j2k", "jp2/openjpeg-data__b1_mono.j2c")  # libvips 8.14 reads beyond a tile: a sanitizer may end it
 
 
 def render(worker, name):
@@ -55,7 +56,7 @@ def test_outcomes(results):
     for name, expected, *_ in TABLE:
         got = results[name]
         outcome = f"died {got.status}" if isinstance(got, Died) else str(got) if isinstance(got, Exception) else got[0]
-        if outcome not in expected.split(" | ") and expected != "any":
+        if outcome not in expected.split(" | ") and expected != "any" and not (SANITIZED and name in OVERREAD):
             wrong[name] = (expected, outcome)
     assert not wrong
 

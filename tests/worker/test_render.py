@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms, ImageDraw
 
 from judge import difference, inside
-from worker import ALL, CORPUS, REFUSED, Died, Reply, Worker, spec
+from worker import ALL, CORPUS, REFUSED, SANITIZED, Died, Reply, Worker, spec
 
 
 def encode(image, format, **options):
@@ -358,7 +358,8 @@ def test_predicted_memory_is_enough():
         for data in (encode(big, "JPEG", progressive=True), encode(big, "WEBP", method=0), encode(big, "TIFF"), encode(big, "PNG", compress_level=1)):
             reply = w.render(data, spec(1024, 1024), spec(format="png"), memory_bytes=1 << 20)
             assert reply.reason == "out-of-memory" and reply.needs_bytes > 0
-            w.limit(reply.needs_bytes)
+            if not SANITIZED:  # which has memory of its own
+                w.limit(reply.needs_bytes)
             assert w.render(data, spec(1024, 1024), spec(format="png")).made
 
 
