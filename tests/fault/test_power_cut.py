@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The power-cut campaign: everything lies on ext4 on a loop device; at random moments all writers are stopped and the image is copied
-until two copies agree: that is what a disk would hold if the power went now.  The copy is mounted, checked, and served to the end by
-another daemon."""
+"""The power-cut campaign: everything lies on a file system of its own, on a loop device; at random moments all writers are stopped and
+the image is copied until two copies agree: that is what a disk would hold if the power went now.  The copy is mounted, checked, and
+served to the end by another daemon."""
 
 import contextlib
 import os
@@ -9,6 +9,7 @@ import random
 import shutil
 import signal
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import checker
@@ -16,18 +17,32 @@ import pytest
 from daemon import children, state
 from fault import NOTHING, Faults
 
-IMAGE_BYTES = 96 << 20
-BLOCK = 1 << 20
+
+@dataclass
+class FileSystem:
+    mib: int
+    make: list  # the command that is given the image
+    options: str  # of mount(8)
+    copy_options: str  # for a copy beside what it is a copy of
+
+    def create(self, image):
+        with open(image, "wb") as file:
+            file.truncate(self.mib << 20)
+        subprocess.run([*self.make, image], check=True, capture_output=True)
+
+
+FILE_SYSTEMS = {
+    "ext4": FileSystem(96, ["mkfs.ext4", "-q", "-F", "-J", "size=4", "-E", "lazy_itable_init=0,lazy_journal_init=0"], "loop,commit=1", "loop"),
+    "xfs": FileSystem(320, ["mkfs.xfs", "-q"], "loop", "loop,nouuid"),
+}
 
 
 def make_ext4(image):
-    with open(image, "wb") as file:
-        file.truncate(IMAGE_BYTES)
-    subprocess.run(["mkfs.ext4", "-q", "-F", "-J", "size=4", "-E", "lazy_itable_init=0,lazy_journal_init=0", image], check=True)
+    FILE_SYSTEMS["ext4"].create(image)
 
 
 @contextlib.contextmanager
-def mounted(image, at, options="loop"):
+def mounted(image, at, options):
     at.mkdir(exist_ok=True)
     subprocess.run(["mount", "-o", options, image, at], check=True)
     try:
@@ -85,11 +100,10 @@ def copy_until_two_agree(image, copy):
     raise AssertionError("the image never rests")
 
 
-def look_at(campaign, copy, place, synced):
+def look_at(campaign, kind, copy, place, synced):
     """What is there after the power is back, then what a daemon makes of it.  Originals that were dropped since the last sync of the
     test itself may be gone with the power: their uploader had no promise."""
-    subprocess.run(["e2fsck", "-p", copy], check=False, capture_output=True)
-    with mounted(copy, place):
+    with mounted(copy, place, kind.copy_options):
         where = campaign.at(place)
         versions = {name: numbers for name, numbers in campaign.versions.items() if name in synced}
         then = checker.Campaign(campaign.folders, campaign.originals)
@@ -107,12 +121,12 @@ def look_at(campaign, copy, place, synced):
         checker.check_nothing_made_again(before)
 
 
-def lay_out(folders, mounts, originals):
+def lay_out(folders, mounts, kind, originals):
     memory = mounts(folders.root / "memory", "-t", "tmpfs", "none")
     disk = folders.root / "disk"
     image, copy, place = memory / "image", memory / "copy", folders.root / "copy"
-    make_ext4(image)
-    mounts(disk, "-o", "loop,commit=1", image)
+    kind.create(image)
+    mounts(disk, "-o", kind.options, image)
     for name in ("inbox", "outbox", "staging"):
         (disk / name).mkdir()
         setattr(folders, name, disk / name)
@@ -122,9 +136,10 @@ def lay_out(folders, mounts, originals):
 
 
 @pytest.mark.parametrize("originals", ["keep", "move", "delete"])
-def test_nothing_is_lost_by_power_cuts(folders, mounts, seed, long, originals):
+@pytest.mark.parametrize("kind", FILE_SYSTEMS.values(), ids=FILE_SYSTEMS)
+def test_nothing_is_lost_by_power_cuts(folders, mounts, seed, long, kind, originals):
     rng = random.Random(f"{seed} {originals}")
-    campaign, disk, image, copy, place = lay_out(folders, mounts, originals)
+    campaign, disk, image, copy, place = lay_out(folders, mounts, kind, originals)
     cuts = 0
     for _ in range(20 if long else 1):
         campaign.drop_many(120, rng)
@@ -139,7 +154,7 @@ def test_nothing_is_lost_by_power_cuts(folders, mounts, seed, long, originals):
                 commit(disk)
             with stopped(daemon):
                 copy_until_two_agree(image, copy)
-            look_at(campaign, copy, place, synced)
+            look_at(campaign, kind, copy, place, synced)
             cuts += 1
             print(f"{originals}: cut {cuts}", flush=True)
         daemon.wait(lambda: len(daemon.events("made")) >= 120, "the rest")
@@ -153,9 +168,10 @@ def test_nothing_is_lost_by_power_cuts(folders, mounts, seed, long, originals):
     print(f"{cuts} power cuts with originals = {originals}, seed {seed}")
 
 
-def test_the_campaign_sees_what_was_not_synced(folders, mounts):
+@pytest.mark.parametrize("kind", FILE_SYSTEMS.values(), ids=FILE_SYSTEMS)
+def test_the_campaign_sees_what_was_not_synced(folders, mounts, kind):
     """The same with a supervisor whose fsync(2) does nothing: a test that does not fail then proves nothing."""
-    campaign, disk, image, copy, place = lay_out(folders, mounts, "delete")
+    campaign, disk, image, copy, place = lay_out(folders, mounts, kind, "delete")
     faults = Faults(folders)
     faults.arm("fsync", NOTHING)
     faults.arm("sync_file_range", NOTHING)
@@ -168,4 +184,4 @@ def test_the_campaign_sees_what_was_not_synced(folders, mounts):
     with stopped(daemon):
         copy_until_two_agree(image, copy)
     with pytest.raises((AssertionError, OSError)):
-        look_at(campaign, copy, place, synced)
+        look_at(campaign, kind, copy, place, synced)
